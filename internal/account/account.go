@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"byline/internal/fault"
 	"byline/internal/ident"
 )
 
@@ -33,20 +34,30 @@ type RefreshToken struct {
 
 // Store of accounts. Each method is one transaction.
 type Store interface {
-	// AddUser creates an account with its personal workspace. The very first one becomes admin and takes over the
-	// local workspace (ident.Local and all its rows): first says so. A taken e-mail is fault.Conflict email_taken.
-	// With onlyFirst it is refused (ErrNotFirst) when there already is an account.
-	AddUser(ctx context.Context, u User, onlyFirst bool) (added User, first bool, err error)
+	// AddUser creates an account with its personal workspace. The very first one becomes admin, and the local workspace
+	// with all that the command line made becomes its own. A taken e-mail is fault.Conflict email_taken.
+	// With onlyFirst it is refused (ErrNotFirst) when there is an account already.
+	AddUser(ctx context.Context, u User, onlyFirst bool) (User, error)
+	HasUsers(ctx context.Context) (bool, error)
+	// User and UserByEmail answer fault.Missing("account") when there is none.
 	User(ctx context.Context, id string) (User, error)
 	UserByEmail(ctx context.Context, email string) (User, error)
 	Users(ctx context.Context) ([]User, error)
+	// UpdateUser writes name, role and password hash.
 	UpdateUser(ctx context.Context, u User) error
 	// AddRefresh stores the first link of a family.
 	AddRefresh(ctx context.Context, t RefreshToken) error
-	// Rotate exchanges the link with hash old for next (whose family and user are filled in).
-	// A link that was used before its grace began, was revoked or ran out kills the family: ErrReuse / ErrExpired.
-	// Within the grace after its use the exchange is repeated: a further link is added.
+	// Rotate exchanges the link with hash old for next, whose family and user are filled in and returned. A link that was
+	// used longer ago than grace, or revoked, kills its family: ErrReused. An unknown or expired one is ErrExpired.
+	// Within the grace after its use the exchange is repeated: a further link is added to the family.
 	Rotate(ctx context.Context, old string, next RefreshToken, grace time.Duration) (RefreshToken, error)
-	// RevokeFamily ends a login.
+	// RevokeFamily ends the login that the link with this hash belongs to. An unknown hash is no error.
 	RevokeFamily(ctx context.Context, hash string) error
 }
+
+// What a store answers besides; the service says it in words.
+var (
+	ErrNotFirst = fault.New(fault.Conflict, "not_first", "There is an account already.")
+	ErrReused   = fault.New(fault.Unauthenticated, "token_reused", "This login was ended because an old refresh token was used again. Log in again.")
+	ErrExpired  = fault.New(fault.Unauthenticated, "token_expired", "This refresh token is not valid any more. Log in again.")
+)
