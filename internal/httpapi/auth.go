@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"byline/internal/account"
+)
+
+type registerIn struct {
+	SetupToken string `header:"X-Setup-Token" doc:"Opens the first account from another machine; byline serve prints it"`
+	Body       struct {
+		strict
+		Email    string `json:"email" maxLength:"254" example:"name@example.com"`
+		Password string `json:"password" maxLength:"1024" doc:"At least 8 characters"`
+		FullName string `json:"full_name,omitempty" maxLength:"200"`
+	}
+
+	loopback bool
+}
+
+// Resolve looks at the connection, which huma's inputs cannot name.
+func (in *registerIn) Resolve(c huma.Context) []error {
+	r, _ := humago.Unwrap(c)
+	in.loopback = loopback(r)
+	return nil
+}
+
+type userOut struct{ Body userShape }
+
+func (s *server) register(ctx context.Context, in *registerIn) (*userOut, error) {
+	u, err := s.Accounts.Register(ctx, account.Registering{Email: in.Body.Email, Password: in.Body.Password, FullName: in.Body.FullName,
+		Loopback: in.loopback, SetupToken: in.SetupToken})
+	if err != nil {
+		return nil, err
+	}
+	return &userOut{toUser(u)}, nil
+}
+
+type loginIn struct {
+	Body struct {
+		strict
+		Email    string `json:"email"`
+		Password string `json:"password"`
+	}
+}
+
+type tokensOut struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         struct {
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		TokenType    string `json:"token_type" enum:"bearer"`
+		ExpiresIn    int    `json:"expires_in" doc:"Seconds until the access token runs out"`
+	}
+}
+
+func toTokens(t account.Tokens) *tokensOut {
+	out := &tokensOut{CacheControl: "no-store"}
+	out.Body.AccessToken, out.Body.RefreshToken, out.Body.TokenType = t.Access, t.Refresh, "bearer"
+	out.Body.ExpiresIn = int(t.ExpiresIn.Seconds())
+	return out
+}
+
+func (s *server) login(ctx context.Context, in *loginIn) (*tokensOut, error) {
+	t, err := s.Accounts.Login(ctx, in.Body.Email, in.Body.Password)
+	if err != nil {
+		return nil, err
+	}
+	return toTokens(t), nil
+}
+
+type refreshIn struct {
+	Body struct {
+		strict
+		RefreshToken string `json:"refresh_token"`
+	}
+}
+
+func (s *server) refresh(ctx context.Context, in *refreshIn) (*tokensOut, error) {
+	t, err := s.Accounts.Refresh(ctx, in.Body.RefreshToken)
+	if err != nil {
+		return nil, err
+	}
+	return toTokens(t), nil
+}
+
+func (s *server) logout(ctx context.Context, in *refreshIn) (*struct{}, error) {
+	return nil, s.Accounts.Logout(ctx, in.Body.RefreshToken)
+}
+
+func (s *server) me(ctx context.Context, _ *struct{}) (*userOut, error) {
+	return &userOut{toUser(userOf(ctx))}, nil
+}
+
+// wantsStream tells whether the client asked for an event stream: exactly when it accepts one by name.
+func wantsStream(r *http.Request) bool {
+	for _, v := range r.Header.Values("Accept") {
+		if containsType(v, "text/event-stream") {
+			return true
+		}
+	}
+	return false
+}
