@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"byline/internal/document"
+	"byline/internal/engine/lexical"
 	"byline/internal/ident"
 )
 
@@ -88,7 +89,7 @@ type Candidate struct {
 // Query is a question analysed, as an index takes it.
 type Query struct {
 	Workspace ident.Workspace
-	Terms     []string
+	Terms     []lexical.Term
 	Vector    []float32       // nil for the lexical leg
 	Documents map[string]bool // nil: all
 	K         int
@@ -152,6 +153,8 @@ type Store interface {
 	Live(ctx context.Context, ws ident.Workspace, passageIDs []string) (map[string]Live, error)
 	// Admitted gives the ids of the documents that the filters admit, among ids unless that is nil.
 	Admitted(ctx context.Context, ws ident.Workspace, ids []string, f Filters) ([]string, error)
+	// Languages gives the languages of the workspace's documents, sorted; a question is analysed for each.
+	Languages(ctx context.Context, ws ident.Workspace) ([]string, error)
 	// Crowded names workspaces with more than n live segments, or with tombstones.
 	Crowded(ctx context.Context, n int) ([]ident.Workspace, error)
 	// PutSegmentSlice writes a piece (<= 256 KB) of a segment that is not visible yet, in the bulk lane.
