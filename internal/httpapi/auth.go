@@ -2,12 +2,16 @@ package httpapi
 
 import (
 	"context"
+	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"byline/internal/account"
+	"byline/internal/fault"
+	"byline/internal/ident"
 )
 
 type registerIn struct {
@@ -99,9 +103,60 @@ func (s *server) me(ctx context.Context, _ *struct{}) (*userOut, error) {
 // wantsStream tells whether the client asked for an event stream: exactly when it accepts one by name.
 func wantsStream(r *http.Request) bool {
 	for _, v := range r.Header.Values("Accept") {
-		if containsType(v, "text/event-stream") {
-			return true
+		for part := range strings.SplitSeq(v, ",") {
+			if media, _, err := mime.ParseMediaType(part); err == nil && media == "text/event-stream" {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+type addUserIn struct {
+	Body struct {
+		strict
+		Email    string `json:"email" maxLength:"254"`
+		Password string `json:"password" maxLength:"1024"`
+		FullName string `json:"full_name,omitempty" maxLength:"200"`
+	}
+}
+
+// admin refuses everybody else.
+func admin(ctx context.Context) error {
+	if userOf(ctx).Role != ident.RoleAdmin {
+		return fault.New(fault.Forbidden, "admin_only", "Only an admin of this installation can do this.")
+	}
+	return nil
+}
+
+func (s *server) addUser(ctx context.Context, in *addUserIn) (*userOut, error) {
+	if err := admin(ctx); err != nil {
+		return nil, err
+	}
+	u, err := s.Accounts.Add(ctx, in.Body.Email, in.Body.Password, in.Body.FullName)
+	return &userOut{toUser(u)}, err
+}
+
+type usersOut struct {
+	Body struct {
+		Users []userShape `json:"users"`
+		Total int         `json:"total"`
+		Next  *string     `json:"next" nullable:"true"`
+	}
+}
+
+func (s *server) listUsers(ctx context.Context, _ *struct{}) (*usersOut, error) {
+	if err := admin(ctx); err != nil {
+		return nil, err
+	}
+	all, err := s.Accounts.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &usersOut{}
+	out.Body.Users, out.Body.Total = []userShape{}, len(all)
+	for _, u := range all {
+		out.Body.Users = append(out.Body.Users, toUser(u))
+	}
+	return out, nil
 }

@@ -19,6 +19,9 @@ func (s *server) routes() {
 	handle(s, "POST", v1+"/auth/logout", "logout", "auth", "End a login", s.logout, public, status(204))
 	handle(s, "GET", v1+"/auth/me", "me", "auth", "Who am I", s.me)
 
+	handle(s, "POST", v1+"/users", "add-user", "auth", "Open an account for somebody (admins)", s.addUser, status(201))
+	handle(s, "GET", v1+"/users", "list-users", "auth", "List accounts (admins)", s.listUsers)
+
 	s.handleUpload(v1 + "/documents/upload")
 	handle(s, "GET", v1+"/documents", "list-documents", "documents", "List documents, newest first", s.listDocuments)
 	handle(s, "GET", v1+"/documents/{doc_id}", "get-document", "documents", "One document", s.getDocument)

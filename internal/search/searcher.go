@@ -155,4 +155,3 @@ func hit(q Question, terms []lexical.Term, c Candidate, l Live, rank int) Hit {
 	}
 	return h
 }
-
