@@ -1,0 +1,549 @@
+package lexical
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// The parameters of BM25: how soon a count is saturated, and how much a long passage loses.
+const (
+	k1 = 1.2
+	b  = 0.75
+)
+
+// slack covers the rounding of bounds, which are summed up in another order than scores.
+const slack = 1 + 1e-9
+
+// Options of a search.
+type Options struct {
+	K       int                     // number of hits at most
+	Filter  func(group string) bool // nil: all groups; asked only for groups that have a candidate, at most once per segment
+	Explain bool                    // fill Hit.Why
+}
+
+// Hit is a passage that was found.
+type Hit struct {
+	ID       string
+	Group    string
+	Score    float64 // BM25, above 0, without an upper bound
+	Coverage float64 // 0 to 1: share of the query's idf mass (weight × idf) whose terms are in the passage; terms that no passage has count too
+	Why      *Why    // nil unless asked for
+}
+
+// Why is how a score came about.
+type Why struct {
+	Length   int     // of the passage, in tokens
+	Average  float64 // of the living passages
+	Passages int     // living
+	Terms    []TermScore
+}
+
+// TermScore is one term's share of a score.
+type TermScore struct {
+	Term     string
+	Weight   float64
+	Count    int // in the passage; 0 if it is missing
+	Passages int // living ones that have the term
+	IDF      float64
+	Score    float64 // the passage's score is the sum of these, in this order
+}
+
+// Search finds the K best living passages that have at least one of the terms, best first; equal scores are ordered by passage id.
+// It fails only with ErrDamaged.
+func (v *View) Search(terms []Term, o Options) ([]Hit, error) {
+	s := searcher{view: v, options: o, terms: distinct(terms)}
+	s.k = min(o.K, v.stats.Passages)
+	if s.k <= 0 || len(s.terms) == 0 {
+		return nil, nil
+	}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	for _, p := range s.order() {
+		if err := s.part(p); err != nil {
+			return nil, err
+		}
+	}
+	return s.hits(), nil
+}
+
+// queryTerm is a term with its numbers in the view.
+type queryTerm struct {
+	Term
+	df     int
+	idf    float64
+	weight float64 // of its score: Weight × idf
+}
+
+// distinct drops terms without weight and adds up the weights of equal ones.
+func distinct(terms []Term) []queryTerm {
+	var out []queryTerm
+	at := make(map[string]int, len(terms))
+	for _, t := range terms {
+		if !(t.Weight > 0) || math.IsInf(t.Weight, 1) || t.Text == "" {
+			continue
+		}
+		if i, ok := at[t.Text]; ok {
+			out[i].Weight += t.Weight
+			continue
+		}
+		at[t.Text] = len(out)
+		out = append(out, queryTerm{Term: t})
+	}
+	return out
+}
+
+// searcher is the state of one search.
+type searcher struct {
+	view    *View
+	options Options
+	terms   []queryTerm
+	k       int
+
+	average float64 // length of a living passage
+	fixed   float64 // k1 × (1 - b)
+	perUnit float64 // k1 × b / average
+
+	parts []searchPart
+	top   heap
+
+	contributions []float64 // of the candidate, per term
+	counts        []uint32
+}
+
+// searchPart is one segment with a cursor for each term that it has.
+type searchPart struct {
+	live    *livePart
+	index   uint32 // in the view
+	cursors []termCursor
+	bound   float64 // for any passage's score
+}
+
+// termCursor is a term's cursor with the greatest score that it can give in this segment and in the current block.
+type termCursor struct {
+	cursor
+	term       int
+	weight     float64
+	bound      float64
+	sum        float64 // of the bounds of this and all lesser terms
+	blockOf    int     // which block blockBound is for; -1: none
+	blockBound float64
+}
+
+// prepare looks the terms up and gathers their exact numbers over all living passages.
+func (s *searcher) prepare() error {
+	v := s.view
+	var buf []byte
+	lists := make([]list, len(v.parts)*len(s.terms))
+	for i := range v.parts {
+		p := &v.parts[i]
+		for j := range s.terms {
+			l, ok := p.lookup(s.terms[j].Text, &buf)
+			dead := 0
+			if ok && l.df > 0 {
+				dead, ok = p.countDead(l)
+			}
+			if !ok {
+				return fmt.Errorf("search %q: %w", s.terms[j].Text, ErrDamaged)
+			}
+			lists[i*len(s.terms)+j] = l
+			s.terms[j].df += l.df - dead
+		}
+	}
+	n := float64(v.stats.Passages)
+	for j := range s.terms {
+		t := &s.terms[j]
+		t.idf = math.Log(1 + (n-float64(t.df)+0.5)/(float64(t.df)+0.5))
+		t.weight = t.Weight * t.idf
+	}
+	s.average = float64(v.stats.Tokens) / n
+	s.fixed = k1 * (1 - b)
+	if s.average > 0 {
+		s.perUnit = k1 * b / s.average
+	}
+	s.contributions, s.counts = make([]float64, len(s.terms)), make([]uint32, len(s.terms))
+	s.top = heap{view: v, k: s.k, terms: len(s.terms), floor: math.Inf(-1)}
+	return s.open(lists)
+}
+
+// open puts cursors on all lists and bounds what each segment can give.
+func (s *searcher) open(lists []list) error {
+	for i := range s.view.parts {
+		p := searchPart{live: &s.view.parts[i], index: uint32(i)}
+		row := lists[i*len(s.terms) : (i+1)*len(s.terms)]
+		found := 0
+		for _, l := range row {
+			if l.df > 0 {
+				found++
+			}
+		}
+		if found == 0 {
+			continue
+		}
+		p.cursors = make([]termCursor, found)
+		k := 0
+		for j, l := range row {
+			if l.df == 0 {
+				continue
+			}
+			c := &p.cursors[k]
+			k++
+			c.open(l, p.live.stats.Passages)
+			c.term, c.weight, c.blockOf = j, s.terms[j].weight, -1
+			c.bound = s.listBound(c, p.live)
+			if c.bad {
+				return fmt.Errorf("search %q: %w", s.terms[j].Text, ErrDamaged)
+			}
+			p.bound += c.bound
+		}
+		s.parts = append(s.parts, p)
+	}
+	return nil
+}
+
+// order gives the segments with the most promising one first, so that the others can be left out early.
+func (s *searcher) order() []*searchPart {
+	out := make([]*searchPart, len(s.parts))
+	for i := range s.parts {
+		out[i] = &s.parts[i]
+	}
+	slices.SortStableFunc(out, func(x, y *searchPart) int { return cmp.Compare(y.bound, x.bound) })
+	return out
+}
+
+// norm is the part of a score's denominator that the passage's length makes.
+// The conversion forbids a fused multiply-add: scores are the same on every processor.
+func (s *searcher) norm(length uint32) float64 { return s.fixed + float64(s.perUnit*float64(length)) }
+
+// contribution is one term's score.
+func contribution(weight float64, tf uint32, norm float64) float64 {
+	f := float64(tf)
+	return weight * (f / (f + norm))
+}
+
+// listBound is the greatest score that a term can give in a segment.
+func (s *searcher) listBound(c *termCursor, l *livePart) float64 {
+	best := 0.0
+	if !c.short {
+		best = s.impactBound(dictReader{data: c.listImpacts}, c.weight)
+		return best * slack
+	}
+	for i := range c.n {
+		best = max(best, contribution(c.weight, c.few[i], s.norm(l.length(c.docs[i]))))
+	}
+	return best * slack
+}
+
+func (s *searcher) impactBound(r dictReader, weight float64) float64 {
+	best := 0.0
+	for range r.uvarint() {
+		tf, length := r.uvarint(), r.uvarint()
+		if r.bad {
+			return math.Inf(1)
+		}
+		best = max(best, contribution(weight, uint32(tf), s.norm(uint32(length))))
+	}
+	return best
+}
+
+// blockBoundOf is the greatest score that the term can give in the cursor's block.
+func (s *searcher) blockBoundOf(c *termCursor) float64 {
+	switch {
+	case c.doc == noDoc:
+		return 0
+	case c.short:
+		return c.bound
+	case c.blockOf != c.block:
+		c.blockOf, c.blockBound = c.block, s.impactBound(c.blockAt(c.block), c.weight)*slack
+	}
+	return c.blockBound
+}
+
+// part searches one segment: MaxScore with block-max. Terms whose bounds together can't reach the worst of the best (the lesser ones) are looked up only
+// in the passages that the others lead to; stretches where the others' blocks can't reach it are jumped over.
+func (s *searcher) part(p *searchPart) error {
+	if p.bound < s.top.floor {
+		return nil
+	}
+	cs := make([]*termCursor, len(p.cursors))
+	for i := range p.cursors {
+		cs[i] = &p.cursors[i]
+	}
+	slices.SortStableFunc(cs, func(x, y *termCursor) int { return cmp.Compare(x.bound, y.bound) })
+	sum := 0.0
+	for _, c := range cs {
+		sum += c.bound
+		c.sum = sum * slack
+	}
+	filter := newGroupFilter(s.options.Filter, p.live)
+	lesser := 0 // cs[:lesser] can't make a hit alone
+	windowEnd, windowBound, fresh := uint32(0), 0.0, true
+	for {
+		for lesser < len(cs) && cs[lesser].sum < s.top.floor {
+			lesser, fresh = lesser+1, true
+		}
+		if lesser == len(cs) {
+			break
+		}
+		leading := cs[lesser:]
+		doc := noDoc
+		for _, c := range leading {
+			doc = min(doc, c.doc)
+		}
+		if doc == noDoc {
+			break
+		}
+		if fresh || doc > windowEnd {
+			windowEnd, windowBound, fresh = s.window(cs, lesser)
+		}
+		if windowBound < s.top.floor {
+			for _, c := range leading {
+				c.seek(windowEnd + 1)
+			}
+			continue
+		}
+		if !p.live.isDead(doc) && filter.allows(doc) {
+			s.candidate(p, cs, lesser, doc)
+		}
+		for _, c := range leading {
+			if c.doc == doc {
+				c.next()
+			}
+		}
+	}
+	for _, c := range cs {
+		if c.bad {
+			return fmt.Errorf("search %q: %w", s.terms[c.term].Text, ErrDamaged)
+		}
+	}
+	return nil
+}
+
+// window is the stretch up to the end of the first of the leading terms' blocks, with a bound for all scores in it.
+func (s *searcher) window(cs []*termCursor, lesser int) (end uint32, bound float64, fresh bool) {
+	end = noDoc - 1
+	if lesser > 0 {
+		bound = cs[lesser-1].sum
+	}
+	for _, c := range cs[lesser:] {
+		if c.doc != noDoc {
+			bound += s.blockBoundOf(c)
+			end = min(end, c.docs[c.n-1])
+		}
+	}
+	return end, bound * slack, false
+}
+
+// candidate scores a passage as far as it can still be among the best.
+func (s *searcher) candidate(p *searchPart, cs []*termCursor, lesser int, doc uint32) {
+	norm := s.norm(p.live.length(doc))
+	clear(s.counts)
+	partial := 0.0
+	for _, c := range cs[lesser:] {
+		if c.doc == doc {
+			partial += s.take(c, norm)
+		}
+	}
+	for i := lesser - 1; i >= 0; i-- {
+		c := cs[i]
+		if (partial+c.sum)*slack < s.top.floor {
+			return
+		}
+		c.seek(doc)
+		if c.doc == doc {
+			partial += s.take(c, norm)
+		}
+	}
+	score := 0.0
+	for i, n := range s.counts { // in the order of the question, so that the sum is the same whichever way it was found
+		if n > 0 {
+			score += s.contributions[i]
+		}
+	}
+	s.top.offer(entry{score: score, part: p.index, doc: doc}, s.counts)
+}
+
+// take notes the term's count and contribution in the passage that its cursor is at.
+func (s *searcher) take(c *termCursor, norm float64) float64 {
+	tf := c.tf()
+	x := contribution(c.weight, tf, norm)
+	s.counts[c.term], s.contributions[c.term] = tf, x
+	return x
+}
+
+// hits are the best, best first.
+func (s *searcher) hits() []Hit {
+	entries := s.top.entries
+	if len(entries) == 0 {
+		return nil
+	}
+	slices.SortFunc(entries, func(x, y entry) int {
+		if s.top.worse(y, x) {
+			return -1
+		}
+		return 1
+	})
+	mass := coverageOf(s.terms)
+	all := mass(nil)
+	out := make([]Hit, len(entries))
+	for i, e := range entries {
+		l := &s.view.parts[e.part]
+		counts := s.top.countsOf(e)
+		h := Hit{ID: l.id(e.doc).String(), Group: l.group(l.groupOf(e.doc)).String(), Score: e.score}
+		if all > 0 {
+			h.Coverage = mass(counts) / all
+		}
+		if s.options.Explain {
+			h.Why = s.why(l.length(e.doc), counts)
+		}
+		out[i] = h
+	}
+	return out
+}
+
+// coverageOf gives the idf mass of the terms that a passage has by its counts, or of all terms for nil.
+// Of the forms of one word the best counts, and forms that no passage has only if there is no other.
+func coverageOf(terms []queryTerm) func(counts []uint32) float64 {
+	alts := map[int]bool{} // words of which some form is in a passage
+	for _, t := range terms {
+		if t.df > 0 && t.Alt > 0 {
+			alts[t.Alt] = true
+		}
+	}
+	best := map[int]float64{}
+	return func(counts []uint32) float64 {
+		mass := 0.0
+		clear(best)
+		for i, t := range terms {
+			switch {
+			case counts != nil && counts[i] == 0 || t.Alt > 0 && t.df == 0 && alts[t.Alt]:
+			case t.Alt > 0:
+				if t.weight > best[t.Alt] {
+					mass += t.weight - best[t.Alt]
+					best[t.Alt] = t.weight
+				}
+			default:
+				mass += t.weight
+			}
+		}
+		return mass
+	}
+}
+
+func (s *searcher) why(length uint32, counts []uint32) *Why {
+	w := &Why{Length: int(length), Average: s.average, Passages: s.view.stats.Passages}
+	for i, t := range s.terms {
+		ts := TermScore{Term: t.Text, Weight: t.Weight, Count: int(counts[i]), Passages: t.df, IDF: t.idf}
+		if ts.Count > 0 {
+			ts.Score = contribution(t.weight, counts[i], s.norm(length))
+		}
+		w.Terms = append(w.Terms, ts)
+	}
+	return w
+}
+
+// groupFilter asks a filter once for each group of a segment.
+type groupFilter struct {
+	ask  func(string) bool
+	live *livePart
+	seen []byte // per group: 0 not asked, 1 refused, 2 allowed
+	// the range that was asked for last
+	start, end uint32
+	allowed    bool
+}
+
+func newGroupFilter(ask func(string) bool, l *livePart) *groupFilter {
+	f := &groupFilter{ask: ask, live: l}
+	if ask != nil {
+		f.seen = make([]byte, l.groupCount)
+	}
+	return f
+}
+
+func (f *groupFilter) allows(doc uint32) bool {
+	if f.ask == nil {
+		return true
+	}
+	if doc >= f.start && doc < f.end {
+		return f.allowed
+	}
+	i := f.live.groupOf(doc)
+	if f.seen[i] == 0 {
+		f.seen[i] = 1
+		if f.ask(f.live.group(i).String()) {
+			f.seen[i] = 2
+		}
+	}
+	f.start, f.end, f.allowed = f.live.first(i), f.live.groupEnd(i), f.seen[i] == 2
+	return f.allowed
+}
+
+// entry is a passage among the best.
+type entry struct {
+	score float64
+	part  uint32
+	doc   uint32
+	slot  int // of its counts
+}
+
+// heap keeps the k best passages, the worst of them at the root.
+type heap struct {
+	view    *View
+	k       int
+	terms   int
+	entries []entry
+	counts  []uint32 // terms for each slot
+	floor   float64  // score of the worst, once there are k: what is below can't become a hit
+}
+
+// worse tells whether x comes after y: by score, then by id.
+func (h *heap) worse(x, y entry) bool {
+	if x.score != y.score {
+		return x.score < y.score
+	}
+	p, q := h.view.parts[x.part].id(x.doc), h.view.parts[y.part].id(y.doc)
+	return bytes.Compare(p[:], q[:]) > 0
+}
+
+func (h *heap) countsOf(e entry) []uint32 { return h.counts[e.slot*h.terms : (e.slot+1)*h.terms] }
+
+func (h *heap) offer(e entry, counts []uint32) {
+	if len(h.entries) < h.k {
+		e.slot = len(h.entries)
+		h.counts = append(h.counts, counts...)
+		h.entries = append(h.entries, e)
+		for i := e.slot; i > 0 && h.worse(h.entries[i], h.entries[(i-1)/2]); i = (i - 1) / 2 {
+			h.entries[i], h.entries[(i-1)/2] = h.entries[(i-1)/2], h.entries[i]
+		}
+	} else {
+		if !h.worse(h.entries[0], e) {
+			return
+		}
+		e.slot = h.entries[0].slot
+		copy(h.countsOf(e), counts)
+		h.entries[0] = e
+		h.down()
+	}
+	if len(h.entries) == h.k {
+		h.floor = h.entries[0].score
+	}
+}
+
+func (h *heap) down() {
+	for i := 0; ; {
+		least := i
+		for c := 2*i + 1; c <= 2*i+2 && c < len(h.entries); c++ {
+			if h.worse(h.entries[c], h.entries[least]) {
+				least = c
+			}
+		}
+		if least == i {
+			return
+		}
+		h.entries[i], h.entries[least] = h.entries[least], h.entries[i]
+		i = least
+	}
+}
