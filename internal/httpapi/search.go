@@ -30,7 +30,7 @@ type searchIn struct {
 type searchOut struct {
 	Body struct {
 		Results  []hitShape `json:"results"`
-		Total    int        `json:"total" doc:"Passages that match at all"`
+		Total    int        `json:"total" doc:"Passages that match, counted up to 100"`
 		Engine   string     `json:"engine"`
 		Degraded []string   `json:"degraded" doc:"What could not be used"`
 	}

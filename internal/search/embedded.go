@@ -37,15 +37,17 @@ func (e *Embedded) Lexical(ctx context.Context, q Query) (Found, error) {
 	if q.Documents != nil {
 		o.Filter = func(group string) bool { return q.Documents[group] }
 	}
-	result, err := view.Search(q.Terms, o)
+	hits, err := view.Search(q.Terms, o)
 	if err != nil {
 		return Found{}, fmt.Errorf("search segments: %w", err)
 	}
-	found := Found{Total: result.Total, Degraded: degraded}
-	for _, h := range result.Hits {
+	found := Found{Total: len(hits), Degraded: degraded}
+	for _, h := range hits {
 		c := Candidate{PassageID: h.ID, DocumentID: h.Group, Score: h.Score, Coverage: h.Coverage}
-		for _, t := range h.Terms {
-			c.Terms = append(c.Terms, TermScore{Term: t.Text, Frequency: t.TF, IDF: t.IDF, Score: t.Score})
+		if h.Why != nil {
+			for _, t := range h.Why.Terms {
+				c.Terms = append(c.Terms, TermScore{Term: t.Term, Frequency: t.Count, IDF: t.IDF, Score: t.Score})
+			}
 		}
 		found.Candidates = append(found.Candidates, c)
 	}

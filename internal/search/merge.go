@@ -53,7 +53,7 @@ func (m *Merger) Run(ctx context.Context) {
 
 // Once merges what is due in all workspaces.
 func (m *Merger) Once(ctx context.Context) error {
-	workspaces, err := m.store.Crowded(ctx, maxSegments)
+	workspaces, err := m.store.Crowded(ctx, maxSegments, full)
 	if err != nil {
 		return fmt.Errorf("find crowded workspaces: %w", err)
 	}
@@ -92,12 +92,8 @@ func (m *Merger) merge(ctx context.Context, ws ident.Workspace) error {
 		}
 		parts[i] = lexical.Part{Segment: s, Dead: info.Dead}
 	}
-	merged, err := lexical.Merge(parts, lexical.SegmentLimit)
-	if err != nil {
-		return fmt.Errorf("merge %d segments: %w", len(parts), err)
-	}
-	with := make([]Segment, 0, len(merged))
-	for _, data := range merged {
+	var with []Segment
+	err = lexical.Merge(parts, lexical.SegmentLimit, func(data []byte) error {
 		s, err := segmentOf(data)
 		if err != nil {
 			return err
@@ -107,7 +103,12 @@ func (m *Merger) merge(ctx context.Context, ws ident.Workspace) error {
 				return err
 			}
 		}
+		s.Data = nil // it is in the store; a merge of much must not hold all of it
 		with = append(with, s)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("merge %d segments: %w", len(parts), err)
 	}
 	ok, err := m.store.Replace(ctx, ws, chosen, with)
 	if err == nil && !ok {

@@ -72,7 +72,7 @@ type TermScore struct {
 // Answer is what a search found.
 type Answer struct {
 	Hits     []Hit
-	Total    int      // how many passages matched at all, as far as counted
+	Total    int      // how many passages match, counted up to 100
 	Engine   string   // embedded, later elasticsearch or chroma
 	Degraded []string // what could not be used, in words for machines
 }
@@ -122,7 +122,8 @@ type Info struct {
 // Segment is an immutable piece of a workspace's index.
 type Segment struct {
 	ID       string
-	Data     []byte // opaque (engine/lexical), at most 4 MB
+	Data     []byte // opaque (engine/lexical), at most 4 MB; nil once it is written in slices
+	Bytes    int
 	Passages int
 	Tokens   int64
 	Groups   []string // the documents in it
@@ -155,8 +156,8 @@ type Store interface {
 	Admitted(ctx context.Context, ws ident.Workspace, ids []string, f Filters) ([]string, error)
 	// Languages gives the languages of the workspace's documents, sorted; a question is analysed for each.
 	Languages(ctx context.Context, ws ident.Workspace) ([]string, error)
-	// Crowded names workspaces with more than n live segments, or with tombstones.
-	Crowded(ctx context.Context, n int) ([]ident.Workspace, error)
+	// Crowded names workspaces with more than n live segments of less than below bytes, or with tombstones.
+	Crowded(ctx context.Context, n, below int) ([]ident.Workspace, error)
 	// PutSegmentSlice writes a piece (<= 256 KB) of a segment that is not visible yet, in the bulk lane.
 	PutSegmentSlice(ctx context.Context, ws ident.Workspace, segmentID string, ord int, data []byte) error
 	// Replace makes new segments visible and the old ones gone, in one small transaction. seen are the old ones as they
