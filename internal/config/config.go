@@ -70,15 +70,15 @@ type Storage struct {
 	Data        string `env:"BYLINE_DATA" flag:"data" default:"./byline-data" doc:"Directory of the library: database, files, secret key. One process holds it at a time."`
 	DatabaseURL string `env:"DATABASE_URL" form:"url:postgres,postgresql" secret:"url" doc:"PostgreSQL 15 or later. Empty: SQLite in BYLINE_DATA."`
 	S3URL       string `env:"S3_URL" form:"url:s3,http,https" secret:"url" planned:"*" doc:"S3 bucket for the uploaded files. Empty: files in BYLINE_DATA."`
-	Workers     int    `env:"BYLINE_WORKERS" default:"0" min:"0" max:"256" doc:"Runs (processing, writing) that work at the same time. 0: two for each processor."`
+	Workers     int    `env:"BYLINE_WORKERS" default:"0" min:"0" max:"256" doc:"Runs (processing, writing) that work at the same time. 0: two for each processor."` // never 0 after Load
 }
 
 // Documents is what may be uploaded and what reading it may cost.
 type Documents struct {
-	MaxUploadSize     int64         `env:"MAX_UPLOAD_SIZE" default:"200MB" form:"size" min:"1KB" max:"1TB" doc:"Largest file that may be uploaded."`                // bytes
-	AllowedExtensions []string      `env:"ALLOWED_EXTENSIONS" form:"extension" doc:"File name endings that may be uploaded. Empty: every format that can be read."` // lower case, without the dot
-	ExtractWorkers    int           `env:"BYLINE_EXTRACT_WORKERS" default:"0" min:"0" max:"64" doc:"Documents that are read at the same time, each in a process of its own. 0: one for each processor, 4 at most."`
-	ExtractMemory     int64         `env:"BYLINE_EXTRACT_MEMORY" default:"512MiB" form:"size" min:"64MiB" max:"4GiB" doc:"Memory that reading one document may take."` // bytes
+	MaxUploadSize     int64         `env:"MAX_UPLOAD_SIZE" default:"200MB" form:"size" min:"1KB" max:"1TB" doc:"Largest file that may be uploaded."`                                                                // bytes
+	AllowedExtensions []string      `env:"ALLOWED_EXTENSIONS" form:"extension" doc:"File name endings that may be uploaded. Empty: every format that can be read."`                                                 // lower case, without the dot
+	ExtractWorkers    int           `env:"BYLINE_EXTRACT_WORKERS" default:"0" min:"0" max:"64" doc:"Documents that are read at the same time, each in a process of its own. 0: one for each processor, 4 at most."` // never 0 after Load
+	ExtractMemory     int64         `env:"BYLINE_EXTRACT_MEMORY" default:"512MiB" form:"size" min:"64MiB" max:"4GiB" doc:"Memory that reading one document may take."`                                              // bytes
 	ExtractTimeout    time.Duration `env:"BYLINE_EXTRACT_TIMEOUT" default:"2m" min:"1s" max:"1h" doc:"Time without a finished page after which reading a document is given up."`
 	MaxPages          int           `env:"BYLINE_MAX_PAGES" default:"5000" min:"1" max:"100000" doc:"Most pages that a document may have."`
 	OCRCommand        string        `env:"BYLINE_OCR_COMMAND" planned:"*" doc:"Program that reads scanned pages, such as tesseract. Empty: the one built in."`
