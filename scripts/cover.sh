@@ -24,7 +24,7 @@ fi
 
 TEST_BINARY=$PWD/coverage/byline GOCOVERDIR=$PWD/coverage/binary \
 	go test -count=1 -timeout 20m -cover -covermode=atomic -coverpkg=./... ./... -args -test.gocoverdir="$PWD/coverage/test" |
-	sed -E 's/\tcoverage: .*//'
+	sed -E '/^\t/d; s/\tcoverage: .*//; /^coverage: /d'
 
 go tool covdata textfmt -i=coverage/test,coverage/binary -o=coverage/profile.txt
 go tool cover -func=coverage/profile.txt >coverage/functions.txt

@@ -50,7 +50,7 @@ fi
 
 # -v is there for the tests that skip: the filter shows the lines of a plain go test, and keeps the reasons.
 status=0
-go test "${race[@]}" -v -timeout 20m "$@" ./... | tee "$output" | awk -f scripts/test.awk -v skipped="$left_out" || status=$?
+go test ${race[@]+"${race[@]}"} -v -timeout 20m "$@" ./... | tee "$output" | awk -f scripts/test.awk -v skipped="$left_out" || status=$?
 
 [ "${TEST_LOG:-}" = "" ] || cp "$output" "$TEST_LOG"
 echo
