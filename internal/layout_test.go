@@ -172,6 +172,8 @@ func readPackages(house fs.FS) (map[string]*pkg, error) {
 			return err
 		case d.IsDir() && file != "." && (strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") || d.Name() == "testdata" || d.Name() == "node_modules"):
 			return fs.SkipDir
+		case d.IsDir() && file != "." && isModule(house, file): // stands beside the house with dependencies of its own
+			return fs.SkipDir
 		case d.IsDir() || path.Ext(file) != ".go":
 			return nil
 		}
@@ -191,6 +193,11 @@ func readPackages(house fs.FS) (map[string]*pkg, error) {
 		return nil
 	})
 	return packages, err
+}
+
+func isModule(house fs.FS, dir string) bool {
+	_, err := fs.Stat(house, path.Join(dir, "go.mod"))
+	return err == nil
 }
 
 func (p *pkg) add(f *ast.File, test bool) {
@@ -412,6 +419,8 @@ func TestInspect(t *testing.T) {
 				"bench/load/main.go":                  "// Command load measures.\npackage main\nimport _ \"byline/internal/app\"\n",
 				"internal/layout_test.go":             "package internal_test\n",
 				"web/node_modules/x/x.go":             "package x\n",
+				"bench/http/go.mod":                   "module bench\n",
+				"bench/http/peer.go":                  "package anything\nimport _ \"example.com/peer\"\n",
 				"internal/engine/chunk/testdata/x.go": "package nothing\n",
 			},
 		},
