@@ -45,8 +45,10 @@ check: ## gofmt, go vet, staticcheck, the plan of the house, generated files up 
 cover: web ## statement coverage of all Go code, of the binary and its child too; fails under 90 %
 	@scripts/cover.sh
 
-bench: build ## measure what bench/ describes and print it
-	go test -run '^$$' -bench . -benchmem ./internal/engine/... ./bench/...
+bench: bench-http bench-pdf bench-events ## measure what bench/README.md describes, beside other programs
+
+bench-%: build
+	cd bench && go run ./$*
 
 torture: ## kill -9 at 200 random moments of upload, processing and writing (SEEDS=n)
 	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./...
