@@ -54,7 +54,7 @@ torture: ## kill -9 at 200 random moments of upload, processing and writing (SEE
 	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./...
 
 generate: ## write the files that are made from the code: configuration page, .env.example, OpenAPI, schema snapshots
-	UPDATE=1 go test -count=1 -run '^TestGenerated' ./internal/...
+	go test -count=1 -run '^TestGenerated' $$(grep -rl --include='*_test.go' 'flag.Bool("update"' internal | xargs -n1 dirname | sort -u | sed 's,^,./,') -args -update
 
 clean: ## remove what was built here (not ./byline-data)
 	rm -rf bin out coverage web/node_modules
