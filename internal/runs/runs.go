@@ -129,13 +129,13 @@ type Token struct {
 	Text      string `json:"text"`
 }
 
-// Snapshot replaces a section's tokens after compaction; its event has the seq of the last of them.
+// Snapshot stands for a section's tokens after compaction; its event has the seq of the last of them. Who reads it replaces
+// the section.
 type Snapshot struct {
 	FromSeq   int64  `json:"from_seq"`
 	Channel   string `json:"channel"`
 	SectionID string `json:"section_id,omitempty"`
-	Offset    int    `json:"offset"`
-	Text      string `json:"text"`
+	Text      string `json:"text"` // of the whole section up to here
 }
 
 // Reset says that a section (or, without one, the whole channel) begins anew.
@@ -192,8 +192,8 @@ type Queue interface {
 	// lease that has run out. It raises the fence and the attempt and appends run.started or run.restarted.
 	// Nothing to do is ok == false.
 	Claim(ctx context.Context, owner string, kinds []Kind) (r Run, l Lease, ok bool, err error)
-	// Renew prolongs leases; those that no longer hold are returned.
-	Renew(ctx context.Context, leases []Lease) (lost []Lease, err error)
+	// Renew tells which leases no longer hold, and with prolong makes the others last longer.
+	Renew(ctx context.Context, leases []Lease, prolong bool) (lost []Lease, err error)
 	// Append adds events in the lane of events and returns the last seq.
 	Append(ctx context.Context, l Lease, events ...NewEvent) (int64, error)
 	// SaveStep writes a journalled step and its events.

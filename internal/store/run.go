@@ -128,24 +128,33 @@ func (t *tx) dueRun(kinds int) string {
 
 func (t *tx) dueArgs(kinds []runs.Kind) []any { return append(args(kinds), t.now) }
 
-// Renew meets runs.Queue.
-func (s *Store) Renew(ctx context.Context, leases []runs.Lease) (lost []runs.Lease, err error) {
-	err = s.write(ctx, laneEvents, func(t *tx) error {
+// Renew meets runs.Queue. On SQLite there is nothing to prolong.
+func (s *Store) Renew(ctx context.Context, leases []runs.Lease, prolong bool) (lost []runs.Lease, err error) {
+	check := func(t *tx) error {
 		lost = nil
 		for _, l := range leases {
-			until := `0`
-			if t.postgres {
-				until = t.clock() + ` + ` + literal(leaseLife.Microseconds())
-			}
-			n, err := t.exec(`UPDATE run SET lease_until = `+until+` WHERE id = ? AND fence = ? AND status = 'running'`, l.RunID, l.Fence)
+			holds, err := t.exists(`SELECT 1 FROM run WHERE id = ? AND fence = ? AND status = 'running'`, l.RunID, l.Fence)
 			if err != nil {
 				return err
 			}
-			if n == 0 {
+			if !holds {
 				lost = append(lost, l)
 			}
 		}
 		return nil
+	}
+	if !prolong || !s.postgres() {
+		err = s.read(ctx, check)
+		return lost, err
+	}
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		for _, l := range leases {
+			if _, err := t.exec(`UPDATE run SET lease_until = `+t.clock()+` + `+literal(leaseLife.Microseconds())+`
+				WHERE id = ? AND fence = ? AND status = 'running'`, l.RunID, l.Fence); err != nil {
+				return err
+			}
+		}
+		return check(t)
 	})
 	return lost, err
 }
