@@ -62,8 +62,8 @@ func (v *View) Search(terms []Term, o Options) ([]Hit, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	for _, p := range s.order() {
-		if err := s.part(p); err != nil {
+	for i := range s.order() {
+		if err := s.part(&s.parts[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -129,8 +129,9 @@ type termCursor struct {
 	weight     float64
 	bound      float64
 	sum        float64 // of the bounds of this and all lesser terms
-	blockOf    int     // which block blockBound is for; -1: none
+	blockOf    int     // which block the following are for; -1: none
 	blockBound float64
+	byCount    [4]float64 // bounds for postings with a count of 1, 2, ...
 }
 
 // prepare looks the terms up and gathers their exact numbers over all living passages.
@@ -171,26 +172,23 @@ func (s *searcher) prepare() error {
 
 // open puts cursors on all lists and bounds what each segment can give.
 func (s *searcher) open(lists []list) error {
+	found := 0
+	for _, l := range lists {
+		if l.df > 0 {
+			found++
+		}
+	}
+	all := make([]termCursor, 0, found)
+	s.parts = make([]searchPart, 0, len(s.view.parts))
 	for i := range s.view.parts {
 		p := searchPart{live: &s.view.parts[i], index: uint32(i)}
-		row := lists[i*len(s.terms) : (i+1)*len(s.terms)]
-		found := 0
-		for _, l := range row {
-			if l.df > 0 {
-				found++
-			}
-		}
-		if found == 0 {
-			continue
-		}
-		p.cursors = make([]termCursor, found)
-		k := 0
-		for j, l := range row {
+		before := len(all)
+		for j, l := range lists[i*len(s.terms) : (i+1)*len(s.terms)] {
 			if l.df == 0 {
 				continue
 			}
-			c := &p.cursors[k]
-			k++
+			all = all[:len(all)+1]
+			c := &all[len(all)-1]
 			c.open(l, p.live.stats.Passages)
 			c.term, c.weight, c.blockOf = j, s.terms[j].weight, -1
 			c.bound = s.listBound(c, p.live)
@@ -199,19 +197,17 @@ func (s *searcher) open(lists []list) error {
 			}
 			p.bound += c.bound
 		}
-		s.parts = append(s.parts, p)
+		if p.cursors = all[before:]; len(p.cursors) > 0 {
+			s.parts = append(s.parts, p)
+		}
 	}
 	return nil
 }
 
 // order gives the segments with the most promising one first, so that the others can be left out early.
-func (s *searcher) order() []*searchPart {
-	out := make([]*searchPart, len(s.parts))
-	for i := range s.parts {
-		out[i] = &s.parts[i]
-	}
-	slices.SortStableFunc(out, func(x, y *searchPart) int { return cmp.Compare(y.bound, x.bound) })
-	return out
+func (s *searcher) order() []searchPart {
+	slices.SortStableFunc(s.parts, func(x, y searchPart) int { return cmp.Compare(y.bound, x.bound) })
+	return s.parts
 }
 
 // norm is the part of a score's denominator that the passage's length makes.
@@ -228,8 +224,7 @@ func contribution(weight float64, tf uint32, norm float64) float64 {
 func (s *searcher) listBound(c *termCursor, l *livePart) float64 {
 	best := 0.0
 	if !c.short {
-		best = s.impactBound(dictReader{data: c.listImpacts}, c.weight)
-		return best * slack
+		return s.impactBound(dictReader{data: c.listImpacts}, c.weight, nil)
 	}
 	for i := range c.n {
 		best = max(best, contribution(c.weight, c.few[i], s.norm(l.length(c.docs[i]))))
@@ -237,27 +232,45 @@ func (s *searcher) listBound(c *termCursor, l *livePart) float64 {
 	return best * slack
 }
 
-func (s *searcher) impactBound(r dictReader, weight float64) float64 {
+// impactBound is the greatest score that impacts allow. byCount, if it is not nil, is filled with the bounds for single counts: most postings
+// have a low one, and their passages' lengths need not be looked at when that is not enough.
+func (s *searcher) impactBound(r dictReader, weight float64, byCount []float64) float64 {
 	best := 0.0
 	for range r.uvarint() {
 		tf, length := r.uvarint(), r.uvarint()
 		if r.bad {
 			return math.Inf(1)
 		}
-		best = max(best, contribution(weight, uint32(tf), s.norm(uint32(length))))
+		norm := s.norm(uint32(length))
+		best = max(best, contribution(weight, uint32(tf), norm))
+		for i := range byCount {
+			if i < tf {
+				byCount[i] = max(byCount[i], contribution(weight, uint32(i+1), norm)*slack)
+			}
+		}
 	}
-	return best
+	return best * slack
 }
 
-// blockBoundOf is the greatest score that the term can give in the cursor's block.
-func (s *searcher) blockBoundOf(c *termCursor) float64 {
-	switch {
-	case c.doc == noDoc:
-		return 0
-	case c.short:
-		return c.bound
-	case c.blockOf != c.block:
-		c.blockOf, c.blockBound = c.block, s.impactBound(c.blockAt(c.block), c.weight)*slack
+// boundBlock makes the bounds those of the cursor's block.
+func (s *searcher) boundBlock(c *termCursor) {
+	if c.blockOf == c.block || c.doc == noDoc {
+		return
+	}
+	c.blockOf = c.block
+	if c.short {
+		c.blockBound = c.bound
+		c.byCount = [4]float64{c.bound, c.bound, c.bound, c.bound}
+		return
+	}
+	c.byCount = [4]float64{}
+	c.blockBound = s.impactBound(c.blockAt(c.block), c.weight, c.byCount[:])
+}
+
+// boundAt is a bound for the score at the cursor, without the passage's length.
+func (c *termCursor) boundAt() float64 {
+	if tf := c.tf(); tf <= uint32(len(c.byCount)) {
+		return c.byCount[tf-1]
 	}
 	return c.blockBound
 }
@@ -265,7 +278,7 @@ func (s *searcher) blockBoundOf(c *termCursor) float64 {
 // part searches one segment: MaxScore with block-max. Terms whose bounds together can't reach the worst of the best (the lesser ones) are looked up only
 // in the passages that the others lead to; stretches where the others' blocks can't reach it are jumped over.
 func (s *searcher) part(p *searchPart) error {
-	if p.bound < s.top.floor {
+	if p.bound*slack < s.top.floor {
 		return nil
 	}
 	cs := make([]*termCursor, len(p.cursors))
@@ -330,7 +343,8 @@ func (s *searcher) window(cs []*termCursor, lesser int) (end uint32, bound float
 	}
 	for _, c := range cs[lesser:] {
 		if c.doc != noDoc {
-			bound += s.blockBoundOf(c)
+			s.boundBlock(c)
+			bound += c.blockBound
 			end = min(end, c.docs[c.n-1])
 		}
 	}
@@ -339,9 +353,21 @@ func (s *searcher) window(cs []*termCursor, lesser int) (end uint32, bound float
 
 // candidate scores a passage as far as it can still be among the best.
 func (s *searcher) candidate(p *searchPart, cs []*termCursor, lesser int, doc uint32) {
+	partial := 0.0
+	if lesser > 0 {
+		partial = cs[lesser-1].sum
+	}
+	for _, c := range cs[lesser:] {
+		if c.doc == doc {
+			partial += c.boundAt()
+		}
+	}
+	if partial*slack < s.top.floor {
+		return
+	}
 	norm := s.norm(p.live.length(doc))
 	clear(s.counts)
-	partial := 0.0
+	partial = 0
 	for _, c := range cs[lesser:] {
 		if c.doc == doc {
 			partial += s.take(c, norm)

@@ -153,26 +153,32 @@ type list struct {
 
 // lookup finds a term. It is not ok when the dictionary is damaged; a term that is not there has no passages.
 func (s *Segment) lookup(term string, buf *[]byte) (l list, ok bool) {
-	blocks := len(s.index) / 4
-	bad := false
-	i := sort.Search(blocks, func(i int) bool {
-		b := s.block(i)
+	lo, hi := 0, len(s.index)/4
+	for lo < hi { // the first block that starts after the term
+		m := int(uint(lo+hi) >> 1)
+		b := s.block(m)
 		b.uvarint()
 		first := b.bytes(b.uvarint())
-		bad = bad || b.bad
-		return string(first) > term
-	}) - 1
-	if i < 0 || bad {
-		return list{}, !bad
+		if b.bad {
+			return list{}, false
+		}
+		if string(first) > term {
+			hi = m
+		} else {
+			lo = m + 1
+		}
 	}
-	e := entries{dictReader: s.block(i), text: (*buf)[:0], left: min(dictBlock, s.terms-i*dictBlock)}
+	if lo == 0 {
+		return list{}, true
+	}
+	e := entries{dictReader: s.block(lo - 1), text: (*buf)[:0], left: min(dictBlock, s.terms-(lo-1)*dictBlock)}
 	defer func() { *buf = e.text }()
 	for e.next() {
-		if c := bytes.Compare(e.text, []byte(term)); c >= 0 {
-			if c > 0 {
-				return list{}, true
-			}
+		if string(e.text) == term {
 			return s.list(&e)
+		}
+		if string(e.text) > term {
+			return list{}, true
 		}
 	}
 	return list{}, !e.bad
@@ -207,6 +213,10 @@ func (r *dictReader) uvarint() int {
 		r.data = r.data[1:]
 		return int(v)
 	}
+	return r.long()
+}
+
+func (r *dictReader) long() int {
 	v, n := binary.Uvarint(r.data)
 	if n <= 0 || v > 1<<31-1 {
 		r.bad, r.data = true, nil
