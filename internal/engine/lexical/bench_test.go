@@ -55,11 +55,10 @@ func zipfCollection(b testing.TB, passages int) []lexical.Part {
 
 func BenchmarkSearch(b *testing.B) {
 	parts := zipfCollection(b, 100_000)
-	bytes, estimate := 0, 0
+	bytes := 0
 	for _, p := range parts {
 		bytes += len(p.Segment.Bytes())
 	}
-	_ = estimate
 	view := lexical.NewView(parts)
 	st := view.Stats()
 	b.Logf("%d passages, %d tokens, %d segments, %.1f bytes per passage", st.Passages, st.Tokens, len(parts), float64(bytes)/float64(st.Passages))
@@ -76,6 +75,11 @@ func BenchmarkSearch(b *testing.B) {
 		for _, k := range []int{10, 100} {
 			b.Run(fmt.Sprintf("terms=%d/k=%d", n, k), func(b *testing.B) {
 				b.ReportAllocs()
+				postings := 0
+				for _, q := range queries {
+					postings += postingsOf(view, q)
+				}
+				b.ReportMetric(float64(postings/len(queries)), "postings/query")
 				for i := 0; b.Loop(); i++ {
 					if _, err := view.Search(queries[i%len(queries)], lexical.Options{K: k}); err != nil {
 						b.Fatal(err)
@@ -84,6 +88,17 @@ func BenchmarkSearch(b *testing.B) {
 			})
 		}
 	}
+}
+
+// postingsOf is how many passages the terms of a query have together.
+func postingsOf(v *lexical.View, q []lexical.Term) (n int) {
+	hits, err := v.Search(q, lexical.Options{K: 1, Explain: true})
+	if err == nil && len(hits) > 0 {
+		for _, t := range hits[0].Why.Terms {
+			n += t.Passages
+		}
+	}
+	return n
 }
 
 func BenchmarkAnalyze(b *testing.B) {

@@ -88,7 +88,7 @@ func (s *Segment) eachList(f func(term []byte, postings list) bool) error {
 	for i := range len(s.index) / 4 {
 		e := entries{dictReader: s.block(i), left: min(dictBlock, s.terms-i*dictBlock)}
 		for e.next() {
-			l, ok := s.list(&e)
+			l, ok := s.list(e.offset, e.size, e.df)
 			if !ok || !f(e.text, l) {
 				return ErrDamaged
 			}

@@ -137,12 +137,11 @@ type termCursor struct {
 // prepare looks the terms up and gathers their exact numbers over all living passages.
 func (s *searcher) prepare() error {
 	v := s.view
-	var buf []byte
 	lists := make([]list, len(v.parts)*len(s.terms))
 	for i := range v.parts {
 		p := &v.parts[i]
 		for j := range s.terms {
-			l, ok := p.lookup(s.terms[j].Text, &buf)
+			l, ok := p.lookup(s.terms[j].Text)
 			dead := 0
 			if ok && l.df > 0 {
 				dead, ok = p.countDead(l)
@@ -275,6 +274,30 @@ func (c *termCursor) boundAt() float64 {
 	return c.blockBound
 }
 
+// skipWeak goes on to the first posting of the block whose count allows a score of floor, when the term is the only leading one.
+// bound is what the block's best posting and all lesser terms give. It tells whether it has moved.
+func (c *termCursor) skipWeak(bound, floor float64) bool {
+	rest := bound - c.blockBound // a little too much by the slack
+	if c.short || (rest+c.byCount[0])*slack >= floor {
+		return false
+	}
+	for i := c.i; i < c.n; i++ {
+		most := c.blockBound
+		if tf := unpack(c.tfs, i, c.tfWidth); tf < uint32(len(c.byCount)) {
+			most = c.byCount[tf]
+		}
+		if (rest+most)*slack >= floor {
+			if i == c.i {
+				return false
+			}
+			c.i, c.doc = i, c.docs[i]
+			return true
+		}
+	}
+	c.load(c.block + 1)
+	return true
+}
+
 // part searches one segment: MaxScore with block-max. Terms whose bounds together can't reach the worst of the best (the lesser ones) are looked up only
 // in the passages that the others lead to; stretches where the others' blocks can't reach it are jumped over.
 func (s *searcher) part(p *searchPart) error {
@@ -316,6 +339,9 @@ func (s *searcher) part(p *searchPart) error {
 			for _, c := range leading {
 				c.seek(windowEnd + 1)
 			}
+			continue
+		}
+		if lesser == len(cs)-1 && leading[0].skipWeak(windowBound, s.top.floor) {
 			continue
 		}
 		if !p.live.isDead(doc) && filter.allows(doc) {
