@@ -1,7 +1,6 @@
 package lexical
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -22,33 +21,6 @@ type Options struct {
 	K       int                     // number of hits at most
 	Filter  func(group string) bool // nil: all groups; asked only for groups that have a candidate, at most once per segment
 	Explain bool                    // fill Hit.Why
-}
-
-// Hit is a passage that was found.
-type Hit struct {
-	ID       string
-	Group    string
-	Score    float64 // BM25, above 0, without an upper bound
-	Coverage float64 // 0 to 1: share of the query's idf mass (weight × idf) whose terms are in the passage; terms that no passage has count too
-	Why      *Why    // nil unless asked for
-}
-
-// Why is how a score came about.
-type Why struct {
-	Length   int     // of the passage, in tokens
-	Average  float64 // of the living passages
-	Passages int     // living
-	Terms    []TermScore
-}
-
-// TermScore is one term's share of a score.
-type TermScore struct {
-	Term     string
-	Weight   float64
-	Count    int // in the passage; 0 if it is missing
-	Passages int // living ones that have the term
-	IDF      float64
-	Score    float64 // the passage's score is the sum of these, in this order
 }
 
 // Search finds the K best living passages that have at least one of the terms, best first; equal scores are ordered by passage id.
@@ -426,77 +398,6 @@ func (s *searcher) take(c *termCursor, norm float64) float64 {
 	return x
 }
 
-// hits are the best, best first.
-func (s *searcher) hits() []Hit {
-	entries := s.top.entries
-	if len(entries) == 0 {
-		return nil
-	}
-	slices.SortFunc(entries, func(x, y entry) int {
-		if s.top.worse(y, x) {
-			return -1
-		}
-		return 1
-	})
-	mass := coverageOf(s.terms)
-	all := mass(nil)
-	out := make([]Hit, len(entries))
-	for i, e := range entries {
-		l := &s.view.parts[e.part]
-		counts := s.top.countsOf(e)
-		h := Hit{ID: l.id(e.doc).String(), Group: l.group(l.groupOf(e.doc)).String(), Score: e.score}
-		if all > 0 {
-			h.Coverage = mass(counts) / all
-		}
-		if s.options.Explain {
-			h.Why = s.why(l.length(e.doc), counts)
-		}
-		out[i] = h
-	}
-	return out
-}
-
-// coverageOf gives the idf mass of the terms that a passage has by its counts, or of all terms for nil.
-// Of the forms of one word the best counts, and forms that no passage has only if there is no other.
-func coverageOf(terms []queryTerm) func(counts []uint32) float64 {
-	alts := map[int]bool{} // words of which some form is in a passage
-	for _, t := range terms {
-		if t.df > 0 && t.Alt > 0 {
-			alts[t.Alt] = true
-		}
-	}
-	best := map[int]float64{}
-	return func(counts []uint32) float64 {
-		mass := 0.0
-		clear(best)
-		for i, t := range terms {
-			switch {
-			case counts != nil && counts[i] == 0 || t.Alt > 0 && t.df == 0 && alts[t.Alt]:
-			case t.Alt > 0:
-				if t.weight > best[t.Alt] {
-					mass += t.weight - best[t.Alt]
-					best[t.Alt] = t.weight
-				}
-			default:
-				mass += t.weight
-			}
-		}
-		return mass
-	}
-}
-
-func (s *searcher) why(length uint32, counts []uint32) *Why {
-	w := &Why{Length: int(length), Average: s.average, Passages: s.view.stats.Passages}
-	for i, t := range s.terms {
-		ts := TermScore{Term: t.Text, Weight: t.Weight, Count: int(counts[i]), Passages: t.df, IDF: t.idf}
-		if ts.Count > 0 {
-			ts.Score = contribution(t.weight, counts[i], s.norm(length))
-		}
-		w.Terms = append(w.Terms, ts)
-	}
-	return w
-}
-
 // groupFilter asks a filter once for each group of a segment.
 type groupFilter struct {
 	ask  func(string) bool
@@ -531,71 +432,4 @@ func (f *groupFilter) allows(doc uint32) bool {
 	}
 	f.start, f.end, f.allowed = f.live.first(i), f.live.groupEnd(i), f.seen[i] == 2
 	return f.allowed
-}
-
-// entry is a passage among the best.
-type entry struct {
-	score float64
-	part  uint32
-	doc   uint32
-	slot  int // of its counts
-}
-
-// heap keeps the k best passages, the worst of them at the root.
-type heap struct {
-	view    *View
-	k       int
-	terms   int
-	entries []entry
-	counts  []uint32 // terms for each slot
-	floor   float64  // score of the worst, once there are k: what is below can't become a hit
-}
-
-// worse tells whether x comes after y: by score, then by id.
-func (h *heap) worse(x, y entry) bool {
-	if x.score != y.score {
-		return x.score < y.score
-	}
-	p, q := h.view.parts[x.part].id(x.doc), h.view.parts[y.part].id(y.doc)
-	return bytes.Compare(p[:], q[:]) > 0
-}
-
-func (h *heap) countsOf(e entry) []uint32 { return h.counts[e.slot*h.terms : (e.slot+1)*h.terms] }
-
-func (h *heap) offer(e entry, counts []uint32) {
-	if len(h.entries) < h.k {
-		e.slot = len(h.entries)
-		h.counts = append(h.counts, counts...)
-		h.entries = append(h.entries, e)
-		for i := e.slot; i > 0 && h.worse(h.entries[i], h.entries[(i-1)/2]); i = (i - 1) / 2 {
-			h.entries[i], h.entries[(i-1)/2] = h.entries[(i-1)/2], h.entries[i]
-		}
-	} else {
-		if !h.worse(h.entries[0], e) {
-			return
-		}
-		e.slot = h.entries[0].slot
-		copy(h.countsOf(e), counts)
-		h.entries[0] = e
-		h.down()
-	}
-	if len(h.entries) == h.k {
-		h.floor = h.entries[0].score
-	}
-}
-
-func (h *heap) down() {
-	for i := 0; ; {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < len(h.entries); c++ {
-			if h.worse(h.entries[c], h.entries[least]) {
-				least = c
-			}
-		}
-		if least == i {
-			return
-		}
-		h.entries[i], h.entries[least] = h.entries[least], h.entries[i]
-		i = least
-	}
 }
