@@ -1,6 +1,7 @@
 package lexical
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -24,8 +25,14 @@ const maxTerm = 128
 // Words of Korean, Chinese, Japanese, Thai, Lao, Khmer and Burmese become bigrams; Korean words also stand without their particles.
 // Codes, versions, addresses and identifiers (ERR-1042, v1.61.1, a@b.org, maxTerm) stand whole and in parts, so that tokens may overlap.
 func Analyze(text, lang string) []Token {
-	a := analysis{text: text, lang: baseLanguage(lang)}
+	return analyze(text, lang, false)
+}
+
+func analyze(text, lang string, query bool) []Token {
+	a := analysis{text: text, lang: baseLanguage(lang), query: query, stems: stemCaches.Get().(*stemCache)}
+	a.tokens = make([]Token, 0, len(text)/6+4)
 	a.walk()
+	stemCaches.Put(a.stems)
 	return a.tokens
 }
 
@@ -40,6 +47,7 @@ type analysis struct {
 	current  run // being collected
 	wordEnd  int // where the last alphabetic run ended: a particle may follow at once
 	prepared normalized
+	stems    *stemCache
 }
 
 // run is a stretch of the text that is cut in one way: an alphabetic one with its inner punctuation, or one of a script of bigrams.
@@ -147,7 +155,7 @@ func (a *analysis) emit(term string, i, j, pos int) {
 		for !utf8.RuneStart(term[n]) {
 			n--
 		}
-		term = term[:n]
+		term = strings.Clone(term[:n])
 	}
 	start, end := a.prepared.span(i, j)
 	a.tokens = append(a.tokens, Token{Term: term, Start: start, End: end, Pos: pos})

@@ -38,7 +38,11 @@ func DetectLanguage(text string) string {
 		return byStopWords(text, cyrillic)
 	}
 	for _, s := range singleScripts {
-		if c.other[s.lang]*2 >= c.letters {
+		switch {
+		case c.other[s.lang]*2 < c.letters:
+		case s.lang == "ar" && c.persian*50 >= c.letters:
+			return "fa"
+		default:
 			return s.lang
 		}
 	}
@@ -56,8 +60,10 @@ var singleScripts = []struct {
 
 // letterCount counts letters by what they say about the language.
 type letterCount struct {
-	letters, latin, cyrillic, ukrainian, hangul, han, kana int
-	other                                                  map[string]int
+	letters, latin, hangul, han, kana int
+	cyrillic, ukrainian               int // all, and those that Russian does not have
+	persian                           int // those that Arabic does not have
+	other                             map[string]int
 }
 
 func (c *letterCount) add(r rune) {
@@ -83,8 +89,8 @@ func (c *letterCount) add(r rune) {
 				if c.other == nil {
 					c.other = map[string]int{}
 				}
-				if o.lang == "ar" && strings.ContainsRune("پچژگ", r) {
-					c.other["fa"] += 8
+				if strings.ContainsRune("پچژگ", r) {
+					c.persian++
 				}
 				c.other[o.lang]++
 				break

@@ -13,7 +13,7 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 		if err != nil {
 			return fmt.Errorf("merge segment %d: %w", i, err)
 		}
-		known := f.numbers(b)
+		known := make([]uint32, len(f.terms))
 		for g := range l.groupCount {
 			id := l.group(g)
 			for doc := l.first(g); doc < l.groupEnd(g) && !l.isDead(doc); doc++ {
@@ -23,7 +23,7 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 						return err
 					}
 					b = NewBuilder()
-					known = f.numbers(b)
+					clear(known)
 					counts = f.counts(doc, known, b)
 				}
 				if err := b.add(l.id(doc), id, l.length(doc), counts); err != nil {
@@ -88,7 +88,7 @@ func (s *Segment) eachList(f func(term []byte, postings list) bool) error {
 	for i := range len(s.index) / 4 {
 		e := entries{dictReader: s.block(i), left: min(dictBlock, s.terms-i*dictBlock)}
 		for e.next() {
-			l, ok := s.list(&e)
+			l, ok := s.list(e.offset, e.size, e.df)
 			if !ok || !f(e.text, l) {
 				return ErrDamaged
 			}
@@ -100,10 +100,7 @@ func (s *Segment) eachList(f func(term []byte, postings list) bool) error {
 	return nil
 }
 
-// numbers is a table from the segment's numbers of terms to the builder's; 0 is not known yet, else it is one more.
-func (f *forward) numbers(*Builder) []uint32 { return make([]uint32, len(f.terms)) }
-
-// counts are a passage's terms with the builder's numbers.
+// counts are a passage's terms with the builder's numbers. known is what they are for the segment's: 0 is not known yet, else it is one more.
 func (f *forward) counts(doc uint32, known []uint32, b *Builder) []termCount {
 	f.buf = f.buf[:0]
 	for _, c := range f.all[f.starts[doc]:f.starts[doc+1]] {

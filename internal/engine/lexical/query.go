@@ -23,7 +23,7 @@ func Query(text string, langs ...string) []Term {
 	var kept map[span]bool // by the question's own stop words; nil when its language is unknown
 	if own != "" {
 		kept = map[span]bool{}
-		for _, t := range analyzeQuery(text, own) {
+		for _, t := range analyze(text, own, true) {
 			kept[span{t.Start, t.End}] = true
 		}
 	}
@@ -36,7 +36,7 @@ func Query(text string, langs ...string) []Term {
 			continue
 		}
 		done[lang] = true
-		for _, t := range analyzeQuery(text, lang) {
+		for _, t := range analyze(text, lang, true) {
 			s := span{t.Start, t.End}
 			if kept != nil && !kept[s] {
 				continue
@@ -86,12 +86,6 @@ func collect(words int, formsOf func(int) []string) []Term {
 		}
 	}
 	return terms
-}
-
-func analyzeQuery(text, lang string) []Token {
-	a := analysis{text: text, lang: baseLanguage(lang), query: true}
-	a.walk()
-	return a.tokens
 }
 
 // Span is a stretch of a text in byte offsets.

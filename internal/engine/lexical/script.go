@@ -33,7 +33,7 @@ func scriptOf(r rune) script {
 		return noScript
 	case r == unicode.ReplacementChar:
 		return noScript
-	case r == 'ー' || r == 'ｰ' || r == '々' || r == '〇':
+	case r == 'ー' || r == 'ｰ' || r == 'ﾞ' || r == 'ﾟ' || r == '々' || r == '〇':
 		return han
 	case unicode.IsLetter(r):
 		return letterScript(r)

@@ -1,7 +1,6 @@
 package lexical
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -24,33 +23,6 @@ type Options struct {
 	Explain bool                    // fill Hit.Why
 }
 
-// Hit is a passage that was found.
-type Hit struct {
-	ID       string
-	Group    string
-	Score    float64 // BM25, above 0, without an upper bound
-	Coverage float64 // 0 to 1: share of the query's idf mass (weight × idf) whose terms are in the passage; terms that no passage has count too
-	Why      *Why    // nil unless asked for
-}
-
-// Why is how a score came about.
-type Why struct {
-	Length   int     // of the passage, in tokens
-	Average  float64 // of the living passages
-	Passages int     // living
-	Terms    []TermScore
-}
-
-// TermScore is one term's share of a score.
-type TermScore struct {
-	Term     string
-	Weight   float64
-	Count    int // in the passage; 0 if it is missing
-	Passages int // living ones that have the term
-	IDF      float64
-	Score    float64 // the passage's score is the sum of these, in this order
-}
-
 // Search finds the K best living passages that have at least one of the terms, best first; equal scores are ordered by passage id.
 // It fails only with ErrDamaged.
 func (v *View) Search(terms []Term, o Options) ([]Hit, error) {
@@ -62,8 +34,8 @@ func (v *View) Search(terms []Term, o Options) ([]Hit, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	for _, p := range s.order() {
-		if err := s.part(p); err != nil {
+	for i := range s.order() {
+		if err := s.part(&s.parts[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -129,19 +101,19 @@ type termCursor struct {
 	weight     float64
 	bound      float64
 	sum        float64 // of the bounds of this and all lesser terms
-	blockOf    int     // which block blockBound is for; -1: none
+	blockOf    int     // which block the following are for; -1: none
 	blockBound float64
+	byCount    [4]float64 // bounds for postings with a count of 1, 2, ...
 }
 
 // prepare looks the terms up and gathers their exact numbers over all living passages.
 func (s *searcher) prepare() error {
 	v := s.view
-	var buf []byte
 	lists := make([]list, len(v.parts)*len(s.terms))
 	for i := range v.parts {
 		p := &v.parts[i]
 		for j := range s.terms {
-			l, ok := p.lookup(s.terms[j].Text, &buf)
+			l, ok := p.lookup(s.terms[j].Text)
 			dead := 0
 			if ok && l.df > 0 {
 				dead, ok = p.countDead(l)
@@ -171,26 +143,23 @@ func (s *searcher) prepare() error {
 
 // open puts cursors on all lists and bounds what each segment can give.
 func (s *searcher) open(lists []list) error {
+	found := 0
+	for _, l := range lists {
+		if l.df > 0 {
+			found++
+		}
+	}
+	all := make([]termCursor, 0, found)
+	s.parts = make([]searchPart, 0, len(s.view.parts))
 	for i := range s.view.parts {
 		p := searchPart{live: &s.view.parts[i], index: uint32(i)}
-		row := lists[i*len(s.terms) : (i+1)*len(s.terms)]
-		found := 0
-		for _, l := range row {
-			if l.df > 0 {
-				found++
-			}
-		}
-		if found == 0 {
-			continue
-		}
-		p.cursors = make([]termCursor, found)
-		k := 0
-		for j, l := range row {
+		before := len(all)
+		for j, l := range lists[i*len(s.terms) : (i+1)*len(s.terms)] {
 			if l.df == 0 {
 				continue
 			}
-			c := &p.cursors[k]
-			k++
+			all = all[:len(all)+1]
+			c := &all[len(all)-1]
 			c.open(l, p.live.stats.Passages)
 			c.term, c.weight, c.blockOf = j, s.terms[j].weight, -1
 			c.bound = s.listBound(c, p.live)
@@ -199,19 +168,17 @@ func (s *searcher) open(lists []list) error {
 			}
 			p.bound += c.bound
 		}
-		s.parts = append(s.parts, p)
+		if p.cursors = all[before:]; len(p.cursors) > 0 {
+			s.parts = append(s.parts, p)
+		}
 	}
 	return nil
 }
 
 // order gives the segments with the most promising one first, so that the others can be left out early.
-func (s *searcher) order() []*searchPart {
-	out := make([]*searchPart, len(s.parts))
-	for i := range s.parts {
-		out[i] = &s.parts[i]
-	}
-	slices.SortStableFunc(out, func(x, y *searchPart) int { return cmp.Compare(y.bound, x.bound) })
-	return out
+func (s *searcher) order() []searchPart {
+	slices.SortStableFunc(s.parts, func(x, y searchPart) int { return cmp.Compare(y.bound, x.bound) })
+	return s.parts
 }
 
 // norm is the part of a score's denominator that the passage's length makes.
@@ -228,8 +195,7 @@ func contribution(weight float64, tf uint32, norm float64) float64 {
 func (s *searcher) listBound(c *termCursor, l *livePart) float64 {
 	best := 0.0
 	if !c.short {
-		best = s.impactBound(dictReader{data: c.listImpacts}, c.weight)
-		return best * slack
+		return s.impactBound(dictReader{data: c.listImpacts}, c.weight, nil)
 	}
 	for i := range c.n {
 		best = max(best, contribution(c.weight, c.few[i], s.norm(l.length(c.docs[i]))))
@@ -237,35 +203,77 @@ func (s *searcher) listBound(c *termCursor, l *livePart) float64 {
 	return best * slack
 }
 
-func (s *searcher) impactBound(r dictReader, weight float64) float64 {
+// impactBound is the greatest score that impacts allow. byCount, if it is not nil, is filled with the bounds for single counts: most postings
+// have a low one, and their passages' lengths need not be looked at when that is not enough.
+func (s *searcher) impactBound(r dictReader, weight float64, byCount []float64) float64 {
 	best := 0.0
 	for range r.uvarint() {
 		tf, length := r.uvarint(), r.uvarint()
 		if r.bad {
 			return math.Inf(1)
 		}
-		best = max(best, contribution(weight, uint32(tf), s.norm(uint32(length))))
+		norm := s.norm(uint32(length))
+		best = max(best, contribution(weight, uint32(tf), norm))
+		for i := range byCount {
+			if i < tf {
+				byCount[i] = max(byCount[i], contribution(weight, uint32(i+1), norm)*slack)
+			}
+		}
 	}
-	return best
+	return best * slack
 }
 
-// blockBoundOf is the greatest score that the term can give in the cursor's block.
-func (s *searcher) blockBoundOf(c *termCursor) float64 {
-	switch {
-	case c.doc == noDoc:
-		return 0
-	case c.short:
-		return c.bound
-	case c.blockOf != c.block:
-		c.blockOf, c.blockBound = c.block, s.impactBound(c.blockAt(c.block), c.weight)*slack
+// boundBlock makes the bounds those of the cursor's block.
+func (s *searcher) boundBlock(c *termCursor) {
+	if c.blockOf == c.block || c.doc == noDoc {
+		return
+	}
+	c.blockOf = c.block
+	if c.short {
+		c.blockBound = c.bound
+		c.byCount = [4]float64{c.bound, c.bound, c.bound, c.bound}
+		return
+	}
+	c.byCount = [4]float64{}
+	c.blockBound = s.impactBound(c.blockAt(c.block), c.weight, c.byCount[:])
+}
+
+// boundAt is a bound for the score at the cursor, without the passage's length.
+func (c *termCursor) boundAt() float64 {
+	if tf := c.tf(); tf <= uint32(len(c.byCount)) {
+		return c.byCount[tf-1]
 	}
 	return c.blockBound
+}
+
+// skipWeak goes on to the first posting of the block whose count allows a score of floor, when the term is the only leading one.
+// bound is what the block's best posting and all lesser terms give. It tells whether it has moved.
+func (c *termCursor) skipWeak(bound, floor float64) bool {
+	rest := bound - c.blockBound // a little too much by the slack
+	if c.short || (rest+c.byCount[0])*slack >= floor {
+		return false
+	}
+	for i := c.i; i < c.n; i++ {
+		most := c.blockBound
+		if tf := unpack(c.tfs, i, c.tfWidth); tf < uint32(len(c.byCount)) {
+			most = c.byCount[tf]
+		}
+		if (rest+most)*slack >= floor {
+			if i == c.i {
+				return false
+			}
+			c.i, c.doc = i, c.docs[i]
+			return true
+		}
+	}
+	c.load(c.block + 1)
+	return true
 }
 
 // part searches one segment: MaxScore with block-max. Terms whose bounds together can't reach the worst of the best (the lesser ones) are looked up only
 // in the passages that the others lead to; stretches where the others' blocks can't reach it are jumped over.
 func (s *searcher) part(p *searchPart) error {
-	if p.bound < s.top.floor {
+	if p.bound*slack < s.top.floor {
 		return nil
 	}
 	cs := make([]*termCursor, len(p.cursors))
@@ -305,6 +313,9 @@ func (s *searcher) part(p *searchPart) error {
 			}
 			continue
 		}
+		if lesser == len(cs)-1 && leading[0].skipWeak(windowBound, s.top.floor) {
+			continue
+		}
 		if !p.live.isDead(doc) && filter.allows(doc) {
 			s.candidate(p, cs, lesser, doc)
 		}
@@ -330,7 +341,8 @@ func (s *searcher) window(cs []*termCursor, lesser int) (end uint32, bound float
 	}
 	for _, c := range cs[lesser:] {
 		if c.doc != noDoc {
-			bound += s.blockBoundOf(c)
+			s.boundBlock(c)
+			bound += c.blockBound
 			end = min(end, c.docs[c.n-1])
 		}
 	}
@@ -339,9 +351,21 @@ func (s *searcher) window(cs []*termCursor, lesser int) (end uint32, bound float
 
 // candidate scores a passage as far as it can still be among the best.
 func (s *searcher) candidate(p *searchPart, cs []*termCursor, lesser int, doc uint32) {
+	partial := 0.0
+	if lesser > 0 {
+		partial = cs[lesser-1].sum
+	}
+	for _, c := range cs[lesser:] {
+		if c.doc == doc {
+			partial += c.boundAt()
+		}
+	}
+	if partial*slack < s.top.floor {
+		return
+	}
 	norm := s.norm(p.live.length(doc))
 	clear(s.counts)
-	partial := 0.0
+	partial = 0
 	for _, c := range cs[lesser:] {
 		if c.doc == doc {
 			partial += s.take(c, norm)
@@ -372,77 +396,6 @@ func (s *searcher) take(c *termCursor, norm float64) float64 {
 	x := contribution(c.weight, tf, norm)
 	s.counts[c.term], s.contributions[c.term] = tf, x
 	return x
-}
-
-// hits are the best, best first.
-func (s *searcher) hits() []Hit {
-	entries := s.top.entries
-	if len(entries) == 0 {
-		return nil
-	}
-	slices.SortFunc(entries, func(x, y entry) int {
-		if s.top.worse(y, x) {
-			return -1
-		}
-		return 1
-	})
-	mass := coverageOf(s.terms)
-	all := mass(nil)
-	out := make([]Hit, len(entries))
-	for i, e := range entries {
-		l := &s.view.parts[e.part]
-		counts := s.top.countsOf(e)
-		h := Hit{ID: l.id(e.doc).String(), Group: l.group(l.groupOf(e.doc)).String(), Score: e.score}
-		if all > 0 {
-			h.Coverage = mass(counts) / all
-		}
-		if s.options.Explain {
-			h.Why = s.why(l.length(e.doc), counts)
-		}
-		out[i] = h
-	}
-	return out
-}
-
-// coverageOf gives the idf mass of the terms that a passage has by its counts, or of all terms for nil.
-// Of the forms of one word the best counts, and forms that no passage has only if there is no other.
-func coverageOf(terms []queryTerm) func(counts []uint32) float64 {
-	alts := map[int]bool{} // words of which some form is in a passage
-	for _, t := range terms {
-		if t.df > 0 && t.Alt > 0 {
-			alts[t.Alt] = true
-		}
-	}
-	best := map[int]float64{}
-	return func(counts []uint32) float64 {
-		mass := 0.0
-		clear(best)
-		for i, t := range terms {
-			switch {
-			case counts != nil && counts[i] == 0 || t.Alt > 0 && t.df == 0 && alts[t.Alt]:
-			case t.Alt > 0:
-				if t.weight > best[t.Alt] {
-					mass += t.weight - best[t.Alt]
-					best[t.Alt] = t.weight
-				}
-			default:
-				mass += t.weight
-			}
-		}
-		return mass
-	}
-}
-
-func (s *searcher) why(length uint32, counts []uint32) *Why {
-	w := &Why{Length: int(length), Average: s.average, Passages: s.view.stats.Passages}
-	for i, t := range s.terms {
-		ts := TermScore{Term: t.Text, Weight: t.Weight, Count: int(counts[i]), Passages: t.df, IDF: t.idf}
-		if ts.Count > 0 {
-			ts.Score = contribution(t.weight, counts[i], s.norm(length))
-		}
-		w.Terms = append(w.Terms, ts)
-	}
-	return w
 }
 
 // groupFilter asks a filter once for each group of a segment.
@@ -479,71 +432,4 @@ func (f *groupFilter) allows(doc uint32) bool {
 	}
 	f.start, f.end, f.allowed = f.live.first(i), f.live.groupEnd(i), f.seen[i] == 2
 	return f.allowed
-}
-
-// entry is a passage among the best.
-type entry struct {
-	score float64
-	part  uint32
-	doc   uint32
-	slot  int // of its counts
-}
-
-// heap keeps the k best passages, the worst of them at the root.
-type heap struct {
-	view    *View
-	k       int
-	terms   int
-	entries []entry
-	counts  []uint32 // terms for each slot
-	floor   float64  // score of the worst, once there are k: what is below can't become a hit
-}
-
-// worse tells whether x comes after y: by score, then by id.
-func (h *heap) worse(x, y entry) bool {
-	if x.score != y.score {
-		return x.score < y.score
-	}
-	p, q := h.view.parts[x.part].id(x.doc), h.view.parts[y.part].id(y.doc)
-	return bytes.Compare(p[:], q[:]) > 0
-}
-
-func (h *heap) countsOf(e entry) []uint32 { return h.counts[e.slot*h.terms : (e.slot+1)*h.terms] }
-
-func (h *heap) offer(e entry, counts []uint32) {
-	if len(h.entries) < h.k {
-		e.slot = len(h.entries)
-		h.counts = append(h.counts, counts...)
-		h.entries = append(h.entries, e)
-		for i := e.slot; i > 0 && h.worse(h.entries[i], h.entries[(i-1)/2]); i = (i - 1) / 2 {
-			h.entries[i], h.entries[(i-1)/2] = h.entries[(i-1)/2], h.entries[i]
-		}
-	} else {
-		if !h.worse(h.entries[0], e) {
-			return
-		}
-		e.slot = h.entries[0].slot
-		copy(h.countsOf(e), counts)
-		h.entries[0] = e
-		h.down()
-	}
-	if len(h.entries) == h.k {
-		h.floor = h.entries[0].score
-	}
-}
-
-func (h *heap) down() {
-	for i := 0; ; {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < len(h.entries); c++ {
-			if h.worse(h.entries[c], h.entries[least]) {
-				least = c
-			}
-		}
-		if least == i {
-			return
-		}
-		h.entries[i], h.entries[least] = h.entries[least], h.entries[i]
-		i = least
-	}
 }

@@ -152,38 +152,69 @@ type list struct {
 }
 
 // lookup finds a term. It is not ok when the dictionary is damaged; a term that is not there has no passages.
-func (s *Segment) lookup(term string, buf *[]byte) (l list, ok bool) {
-	blocks := len(s.index) / 4
-	bad := false
-	i := sort.Search(blocks, func(i int) bool {
-		b := s.block(i)
+func (s *Segment) lookup(term string) (l list, ok bool) {
+	lo, hi := 0, len(s.index)/4
+	for lo < hi { // the first block that starts after the term
+		m := int(uint(lo+hi) >> 1)
+		b := s.block(m)
 		b.uvarint()
 		first := b.bytes(b.uvarint())
-		bad = bad || b.bad
-		return string(first) > term
-	}) - 1
-	if i < 0 || bad {
-		return list{}, !bad
-	}
-	e := entries{dictReader: s.block(i), text: (*buf)[:0], left: min(dictBlock, s.terms-i*dictBlock)}
-	defer func() { *buf = e.text }()
-	for e.next() {
-		if c := bytes.Compare(e.text, []byte(term)); c >= 0 {
-			if c > 0 {
-				return list{}, true
-			}
-			return s.list(&e)
+		if b.bad {
+			return list{}, false
+		}
+		if string(first) > term {
+			hi = m
+		} else {
+			lo = m + 1
 		}
 	}
-	return list{}, !e.bad
+	if lo == 0 {
+		return list{}, true
+	}
+	return s.scan(s.block(lo-1), min(dictBlock, s.terms-(lo-1)*dictBlock), term)
 }
 
-// list is the postings of the entry that e is at.
-func (s *Segment) list(e *entries) (list, bool) {
-	if e.df <= 0 || e.df > s.stats.Passages || e.offset < 0 || e.size <= 0 || e.size > s.postingsLen || e.offset > s.postingsLen-e.size {
+// scan looks for a term in a dictionary block without putting the terms together: how much each shares with the one before says most of it.
+func (s *Segment) scan(r dictReader, left int, term string) (list, bool) {
+	offset := r.uvarint()
+	matched := 0 // bytes that the term shares with the entry before, which is less than it
+	for i := range left {
+		shared := 0
+		if i > 0 {
+			shared = r.uvarint()
+		}
+		rest := r.bytes(r.uvarint())
+		df, size := r.uvarint(), r.uvarint()
+		if r.bad {
+			return list{}, false
+		}
+		switch {
+		case shared < matched:
+			return list{}, true
+		case shared == matched:
+			n := 0
+			for n < len(rest) && matched < len(term) && rest[n] == term[matched] {
+				n++
+				matched++
+			}
+			switch {
+			case n == len(rest) && matched == len(term):
+				return s.list(offset, size, df)
+			case n < len(rest) && (matched == len(term) || rest[n] > term[matched]):
+				return list{}, true
+			}
+		}
+		offset += size
+	}
+	return list{}, true
+}
+
+// list is the postings at an offset, which must be inside.
+func (s *Segment) list(offset, size, df int) (list, bool) {
+	if df <= 0 || df > s.stats.Passages || size <= 0 || size > s.postingsLen || offset > s.postingsLen-size {
 		return list{}, false
 	}
-	return list{df: e.df, data: s.postings[e.offset:], size: e.size}, true
+	return list{df: df, data: s.postings[offset:], size: size}, true
 }
 
 // block is dictionary block i, up to the end of the dictionary.
@@ -207,6 +238,10 @@ func (r *dictReader) uvarint() int {
 		r.data = r.data[1:]
 		return int(v)
 	}
+	return r.long()
+}
+
+func (r *dictReader) long() int {
 	v, n := binary.Uvarint(r.data)
 	if n <= 0 || v > 1<<31-1 {
 		r.bad, r.data = true, nil

@@ -1,7 +1,9 @@
 package lexical
 
 import (
+	"hash/maphash"
 	"strings"
+	"sync"
 
 	"github.com/blevesearch/snowballstem"
 	"github.com/blevesearch/snowballstem/arabic"
@@ -107,4 +109,31 @@ func baseLanguage(tag string) string {
 		return "no"
 	}
 	return tag
+}
+
+// stemCache remembers the terms of the words seen last: a text has few words, again and again, and a stemmer takes a microsecond for each.
+// What it gives does not depend on what it holds.
+type stemCache struct {
+	seed    maphash.Seed
+	entries [4096]stemEntry
+}
+
+type stemEntry struct {
+	word, lang, term string
+	script           script
+}
+
+// stemCaches lends caches to the calls of Analyze that run at the same time.
+var stemCaches = sync.Pool{New: func() any { return &stemCache{seed: maphash.MakeSeed()} }}
+
+func (c *stemCache) get(word string, s script, lang string) string {
+	if len(word) > maxStem {
+		return termOf(word, s, lang)
+	}
+	e := &c.entries[maphash.String(c.seed, word)%uint64(len(c.entries))]
+	if e.word != word || e.script != s || e.lang != lang {
+		own := strings.Clone(word) // not to hold the text
+		*e = stemEntry{own, strings.Clone(lang), termOf(own, s, lang), s}
+	}
+	return e.term
 }

@@ -9,6 +9,9 @@ import (
 // maxParts bounds the parts of a word without separators (camelCase, h264); what has more is a hash or an encoding, which nobody looks for in parts.
 const maxParts = 6
 
+// maxCodeParts bounds the parts of a code or address that is a term as a whole.
+const maxCodeParts = 16
+
 // part is a stretch of letters and digits of a normalized run.
 type part struct {
 	start, end int
@@ -41,6 +44,10 @@ func (a *analysis) withSuffix(r run) run {
 func (a *analysis) compound(r run) {
 	a.prepared = normalize(a.text, r.start, r.end)
 	s := a.prepared.s
+	if isSimple(s) {
+		a.word(0, len(s), latin)
+		return
+	}
 	parts := splitParts(s)
 	if len(parts) == 0 {
 		return
@@ -60,8 +67,14 @@ func (a *analysis) compound(r run) {
 	if suffix {
 		end = len(s)
 	}
-	if suffix || isCode(s, parts) {
-		a.emit(lower(s[first.start:end]), first.start, end, a.pos)
+	code := suffix || isCode(s, parts)
+	if code {
+		whole := lower(s[first.start:end])
+		if isStop(whole, first.script, a.lang) {
+			a.pos++
+			return
+		}
+		a.emit(whole, first.start, end, a.pos)
 	}
 	if isVersion(s, parts) {
 		a.emit(s[first.start+1:last.end], first.start+1, last.end, a.pos)
@@ -72,8 +85,22 @@ func (a *analysis) compound(r run) {
 		return
 	}
 	for _, p := range parts {
+		if code && p.end-p.start == 1 && p.script == latin { // U.S., C++: the letter alone is another word
+			a.pos++
+			continue
+		}
 		a.part(p)
 	}
+}
+
+// isSimple tells whether s is a word of ASCII letters that is not camelCase, as most are.
+func isSimple(s string) bool {
+	for i := range len(s) {
+		if !isLower(s[i]) && (i > 0 || !isUpper(s[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 // splitParts finds the stretches of letters and digits.
@@ -110,6 +137,9 @@ func splitParts(s string) []part {
 
 // isCode tells whether a run of several parts should be found whole: it has digits, or signs that join names rather than words.
 func isCode(s string, parts []part) bool {
+	if len(parts) > maxCodeParts {
+		return false
+	}
 	for i, p := range parts {
 		if p.digits || i > 0 && strings.ContainsAny(s[parts[i-1].end:p.start], "._@#") {
 			return true
@@ -184,7 +214,7 @@ func (a *analysis) part(p part) {
 		return
 	}
 	subs := splitCase(s, p)
-	if len(subs) < 2 || len(subs) > maxParts {
+	if len(subs) < 2 || len(subs) > maxParts || p.digits && isHash(subs) {
 		return
 	}
 	a.pos = pos
@@ -226,6 +256,16 @@ func splitCase(s string, p part) []part {
 	return out
 }
 
+// isHash tells whether letters and digits alternate as in hexadecimal numbers: with a single letter after the beginning.
+func isHash(subs []part) bool {
+	for _, q := range subs[1:] {
+		if !q.digits && q.end-q.start == 1 {
+			return true
+		}
+	}
+	return false
+}
+
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
@@ -237,7 +277,7 @@ func (a *analysis) contraction(p part) {
 	left, right := lower(s[p.start:p.apostrophe]), lower(s[p.apostrophe+width:p.end])
 	switch right {
 	case "s", "t", "d", "m", "ll", "re", "ve":
-		if a.isStop(left+"'"+right, p.script) {
+		if isStop(left+"'"+right, p.script, a.lang) {
 			a.pos++
 			return
 		}
@@ -253,23 +293,30 @@ func (a *analysis) contraction(p part) {
 
 // word emits the stem of one word unless it is a stop word.
 func (a *analysis) word(i, j int, s script) {
-	w := a.prepared.s[i:j]
-	term := lower(w)
-	if !a.isStop(term, s) || isName(w) {
-		a.emit(stem(term, s, a.lang), i, j, a.pos)
+	if term := a.stems.get(a.prepared.s[i:j], s, a.lang); term != "" {
+		a.emit(term, i, j, a.pos)
 	}
 	a.pos++
+}
+
+// termOf is the term of one word, empty for a stop word.
+func termOf(word string, s script, lang string) string {
+	w := lower(word)
+	if isStop(w, s, lang) && !isName(word) {
+		return ""
+	}
+	return stem(w, s, lang)
 }
 
 // isName knows the few stop words of English that in capitals are something else.
 func isName(w string) bool { return w == "IT" || w == "US" || w == "WHO" }
 
-func (a *analysis) isStop(w string, s script) bool {
+func isStop(w string, s script, lang string) bool {
 	switch s {
 	case latin:
-		return stopWords()[latinLanguage(a.lang)][w]
+		return stopWords()[latinLanguage(lang)][w]
 	case cyrillic:
-		return a.lang == "ru" && stopWords()["ru"][w]
+		return lang == "ru" && stopWords()["ru"][w]
 	}
 	return false
 }
