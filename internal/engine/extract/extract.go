@@ -1,6 +1,11 @@
 // Package extract is what every extractor makes from a document's bytes: one normalised text with the elements, pages and words found in it.
 package extract
 
+import (
+	"strings"
+	"unicode"
+)
+
 // Kind says what an element is.
 type Kind string
 
@@ -68,20 +73,62 @@ type Text struct {
 	Pages    []Page
 }
 
-// Collector is a Sink that puts the parts together: it shifts their offsets into the document,
-// and gives every element the headings above it (which may stand on an earlier part).
-// The zero value is ready.
-type Collector struct {
-	info     Info
-	text     []byte
-	elements []Element
-	pages    []Page
-	path     []heading
+// Stitcher puts parts one behind the other: it shifts their offsets into the document, and gives every element the headings
+// above it (which may stand on an earlier part). The zero value is ready.
+type Stitcher struct {
+	at   int
+	path []heading
 }
 
 type heading struct {
 	level int
 	title string
+}
+
+// Shift gives p with offsets of the document. The slices of p are changed in place.
+func (s *Stitcher) Shift(p Part) Part {
+	for i := range p.Elements {
+		e := &p.Elements[i]
+		if e.Kind == Heading {
+			for len(s.path) > 0 && s.path[len(s.path)-1].level >= e.Level {
+				s.path = s.path[:len(s.path)-1]
+			}
+		}
+		e.HeadingPath = s.titles()
+		if e.Kind == Heading {
+			s.path = append(s.path, heading{e.Level, p.Text[e.Start:e.End]})
+		}
+		e.Start, e.End = e.Start+s.at, e.End+s.at
+	}
+	if p.Page != nil {
+		p.Page.Start, p.Page.End = s.at, s.at+len(p.Text)
+		for i := range p.Page.Words {
+			w := &p.Page.Words[i]
+			w.Start, w.End = w.Start+s.at, w.End+s.at
+		}
+	}
+	s.at += len(p.Text)
+	return p
+}
+
+func (s *Stitcher) titles() []string {
+	if len(s.path) == 0 {
+		return nil
+	}
+	t := make([]string, len(s.path))
+	for i, h := range s.path {
+		t[i] = h.title
+	}
+	return t
+}
+
+// Collector is a Sink that keeps everything. The zero value is ready.
+type Collector struct {
+	stitch   Stitcher
+	info     Info
+	text     []byte
+	elements []Element
+	pages    []Page
 }
 
 // Begin takes what is known before the parts.
@@ -92,46 +139,21 @@ func (c *Collector) Begin(i Info) error {
 
 // Part appends p.
 func (c *Collector) Part(p Part) error {
-	base := len(c.text)
+	p = c.stitch.Shift(p)
 	c.text = append(c.text, p.Text...)
-	for _, e := range p.Elements {
-		if e.Kind == Heading {
-			for len(c.path) > 0 && c.path[len(c.path)-1].level >= e.Level {
-				c.path = c.path[:len(c.path)-1]
-			}
-		}
-		e.HeadingPath = c.titles()
-		if e.Kind == Heading {
-			c.path = append(c.path, heading{e.Level, p.Text[e.Start:e.End]})
-		}
-		e.Start, e.End = e.Start+base, e.End+base
-		c.elements = append(c.elements, e)
-	}
+	c.elements = append(c.elements, p.Elements...)
 	if p.Page != nil {
-		pg := *p.Page
-		pg.Start, pg.End = base, len(c.text)
-		pg.Words = make([]Word, len(p.Page.Words))
-		for i, w := range p.Page.Words {
-			w.Start, w.End = w.Start+base, w.End+base
-			pg.Words[i] = w
-		}
-		c.pages = append(c.pages, pg)
+		c.pages = append(c.pages, *p.Page)
 	}
 	return nil
-}
-
-func (c *Collector) titles() []string {
-	if len(c.path) == 0 {
-		return nil
-	}
-	t := make([]string, len(c.path))
-	for i, h := range c.path {
-		t[i] = h.title
-	}
-	return t
 }
 
 // Text is the document put together so far.
 func (c *Collector) Text() Text {
 	return Text{Info: c.info, Content: string(c.text), Elements: c.elements, Pages: c.pages}
+}
+
+// HasText tells whether there is a letter or digit in it: whitespace, rules and bullets are no text.
+func HasText(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
