@@ -35,7 +35,7 @@ type RefreshToken struct {
 // Store of accounts. Each method is one transaction.
 type Store interface {
 	// AddUser creates an account with its personal workspace. The very first one becomes admin, and the local workspace
-	// with all that the command line made becomes its own. A taken e-mail is fault.Conflict email_taken.
+	// with all that the command line made becomes its own. A taken e-mail is ErrEmailTaken.
 	// With onlyFirst it is refused (ErrNotFirst) when there is an account already.
 	AddUser(ctx context.Context, u User, onlyFirst bool) (User, error)
 	HasUsers(ctx context.Context) (bool, error)
@@ -48,16 +48,17 @@ type Store interface {
 	// AddRefresh stores the first link of a family.
 	AddRefresh(ctx context.Context, t RefreshToken) error
 	// Rotate exchanges the link with hash old for next, whose family and user are filled in and returned. A link that was
-	// used longer ago than grace, or revoked, kills its family: ErrReused. An unknown or expired one is ErrExpired.
+	// used longer ago than grace, or revoked, kills its family: ErrReuse. An unknown or expired one is ErrExpired.
 	// Within the grace after its use the exchange is repeated: a further link is added to the family.
 	Rotate(ctx context.Context, old string, next RefreshToken, grace time.Duration) (RefreshToken, error)
 	// RevokeFamily ends the login that the link with this hash belongs to. An unknown hash is no error.
 	RevokeFamily(ctx context.Context, hash string) error
 }
 
-// What a store answers besides; the service says it in words.
+// What a store answers besides.
 var (
-	ErrNotFirst = fault.New(fault.Conflict, "not_first", "There is an account already.")
-	ErrReused   = fault.New(fault.Unauthenticated, "token_reused", "This login was ended because an old refresh token was used again. Log in again.")
-	ErrExpired  = fault.New(fault.Unauthenticated, "token_expired", "This refresh token is not valid any more. Log in again.")
+	ErrNotFirst   = fault.New(fault.Conflict, "not_first", "There is an account already. Log in with it.")
+	ErrEmailTaken = fault.New(fault.Conflict, "email_taken", "There is an account with this e-mail address. Log in, or use another address.")
+	ErrReuse      = fault.New(fault.Unauthenticated, "token_reused", "This login was ended because an old refresh token was used again. Log in again.")
+	ErrExpired    = fault.New(fault.Unauthenticated, "token_expired", "This refresh token is not valid any more. Log in again.")
 )

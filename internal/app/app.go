@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -135,7 +134,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.pool = sandbox.New(sandbox.Options{
 		Command: []string{exe, sandbox.Subcommand}, CacheDir: filepath.Join(cfg.Storage.Data, "cache"), Log: a.log,
-		Workers: orDefault(cfg.Documents.ExtractWorkers, min(4, runtime.NumCPU())),
+		Workers: cfg.Documents.ExtractWorkers,
 		Limits:  sandbox.Limits{Memory: cfg.Documents.ExtractMemory, Pages: cfg.Documents.MaxPages, Stall: cfg.Documents.ExtractTimeout},
 	})
 	a.metrics = ops.NewMetrics(a.version())
@@ -148,15 +147,14 @@ func (a *App) build(ctx context.Context, server bool) error {
 		string(extract.Markdown):  decoded(markdown.Extract),
 		string(extract.PlainText): decoded(extract.Plain),
 	})
-	writer := agent.New(a.store, a.store, searcher)
-	workers := orDefault(cfg.Storage.Workers, 2*runtime.NumCPU())
+	writer := agent.New(a.store.Drafts(), a.store, searcher)
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{
-			runs.KindProcess:  {Run: pipeline.Handle, Limit: workers},
-			runs.KindGenerate: {Run: writer.Handle, Limit: workers},
+			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
+			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Storage.Workers},
 		},
-		Ended: func(r runs.Run) { a.metrics.Run(string(r.Kind), string(r.Status)) },
+		Ended: func(r runs.Run, st runs.Status) { a.metrics.Run(string(r.Kind), string(st)) },
 	})
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	accounts, err := a.accounts(ctx, server)
@@ -167,14 +165,18 @@ func (a *App) build(ctx context.Context, server bool) error {
 		ops.Probe{Name: "store", Needed: true, Ask: a.store.Ping},
 		ops.Probe{Name: "search", Ask: func(ctx context.Context) (string, error) { return "embedded", nil }},
 	)
+	site, err := web.New(cfg.App.Name)
+	if err != nil {
+		return err
+	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Searcher: searcher, Drafts: draft.New(a.store, a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Searcher: searcher, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
 		Health: a.health, Metrics: a.metrics, Log: a.log,
-	}, web.Mount)
+	}, site.Mount)
 	return err
 }
 
@@ -321,11 +323,4 @@ func token(prefix string) string {
 	var b [32]byte
 	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails
 	return prefix + hex.EncodeToString(b[:])
-}
-
-func orDefault(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }

@@ -10,6 +10,9 @@ import (
 	"byline/internal/runs"
 )
 
+// TypePDF is the type of the documents that have pages.
+const TypePDF = string(extract.PDF)
+
 // Status of a document.
 type Status string
 

@@ -19,7 +19,7 @@ import (
 // Limits of what may be uploaded.
 type Limits struct {
 	Bytes      int64    // of one file
-	Extensions []string // lower case with their dot; nil: all that have an extractor
+	Extensions []string // lower case, without the dot; nil: all that have an extractor
 }
 
 // Service takes documents in. It is safe for concurrent use.
@@ -100,7 +100,7 @@ func (s *Service) Take(ctx context.Context, u Upload) (doc Document, added bool,
 
 func (s *Service) admit(name string) error {
 	dot := strings.LastIndexByte(name, '.')
-	if s.limits.Extensions == nil || dot >= 0 && slices.Contains(s.limits.Extensions, strings.ToLower(name[dot:])) {
+	if s.limits.Extensions == nil || dot >= 0 && slices.Contains(s.limits.Extensions, strings.ToLower(name[dot+1:])) {
 		return nil
 	}
 	return fault.New(fault.Unsupported, "extension_not_allowed", "%q is not among the kinds of files that this installation takes: %s (ALLOWED_EXTENSIONS).",
@@ -168,29 +168,44 @@ func (s *Service) Open(ctx context.Context, ws ident.Workspace, id string) (Docu
 	return d, f, err
 }
 
-// Boxes gives the rectangles of a passage (or any byte range of the text) on the pages it touches: one a line of words.
-func Boxes(pages []extract.Page, start, end int) []Box {
-	var boxes []Box
-	for _, p := range pages {
-		var line *Box
-		for _, w := range p.Words {
-			if w.End <= start || w.Start >= end {
-				continue
+// Boxes gives, for each of the passages of a document, the rectangles that it covers on its pages: one a line of words.
+func (s *Service) Boxes(ctx context.Context, ws ident.Workspace, id string, passages []Passage) ([][]Box, error) {
+	boxes := make([][]Box, len(passages))
+	var page extract.Page // passages follow each other, and so do their pages
+	for i, p := range passages {
+		for n := p.PageFrom; n > 0 && n <= p.PageTo; n++ {
+			if page.Number != n {
+				var err error
+				if page, err = s.Page(ctx, ws, id, n); err != nil {
+					return nil, err
+				}
 			}
-			if line != nil && overlap(*line, w) {
-				line.X0, line.X1 = min(line.X0, w.X0), max(line.X1, w.X1)
-				line.Y0, line.Y1 = min(line.Y0, w.Y0), max(line.Y1, w.Y1)
-				continue
-			}
-			boxes = append(boxes, Box{Page: p.Number, X0: w.X0, Y0: w.Y0, X1: w.X1, Y1: w.Y1})
-			line = &boxes[len(boxes)-1]
+			boxes[i] = appendBoxes(boxes[i], page, p.Start, p.End)
 		}
+	}
+	return boxes, nil
+}
+
+// appendBoxes adds the rectangles of a byte range of the text on one page.
+func appendBoxes(boxes []Box, page extract.Page, start, end int) []Box {
+	first := len(boxes)
+	for _, w := range page.Words {
+		if w.End <= start || w.Start >= end {
+			continue
+		}
+		if n := len(boxes); n > first && sameLine(boxes[n-1], w) {
+			line := &boxes[n-1]
+			line.X0, line.X1 = min(line.X0, w.X0), max(line.X1, w.X1)
+			line.Y0, line.Y1 = min(line.Y0, w.Y0), max(line.Y1, w.Y1)
+			continue
+		}
+		boxes = append(boxes, Box{Page: page.Number, X0: w.X0, Y0: w.Y0, X1: w.X1, Y1: w.Y1})
 	}
 	return boxes
 }
 
-// overlap tells whether the word goes on the line: it overlaps its height by half and stands to its right.
-func overlap(line Box, w extract.Word) bool {
+// sameLine tells whether the word goes on the line: it overlaps its height by half and stands to its right.
+func sameLine(line Box, w extract.Word) bool {
 	common := min(line.Y1, w.Y1) - max(line.Y0, w.Y0)
 	return common > (w.Y1-w.Y0)/2 && w.X0 >= line.X0
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"byline/internal/document"
-	"byline/internal/engine/extract"
 	"byline/internal/fault"
 	"byline/internal/ident"
 )
@@ -193,20 +192,14 @@ func (s *server) listPassages(ctx context.Context, in *listPassagesIn) (*passage
 	}
 	out := &passagesOut{}
 	out.Body.Passages, out.Body.Total = []passageShape{}, total
-	pages := map[int]extract.Page{}
-	for _, p := range page {
-		var boxes []document.Box
-		for n := p.PageFrom; in.Boxes && n > 0 && n <= p.PageTo; n++ {
-			pg, ok := pages[n]
-			if !ok {
-				if pg, err = s.Documents.Page(ctx, ws, in.ID, n); err != nil {
-					return nil, err
-				}
-				pages[n] = pg
-			}
-			boxes = append(boxes, document.Boxes([]extract.Page{pg}, p.Start, p.End)...)
+	boxes := make([][]document.Box, len(page))
+	if in.Boxes {
+		if boxes, err = s.Documents.Boxes(ctx, ws, in.ID, page); err != nil {
+			return nil, err
 		}
-		out.Body.Passages = append(out.Body.Passages, toPassage(p, boxes))
+	}
+	for i, p := range page {
+		out.Body.Passages = append(out.Body.Passages, toPassage(p, boxes[i]))
 	}
 	if at := in.Cursor + len(page); at < total {
 		c := strconv.Itoa(at)
@@ -295,7 +288,7 @@ func (s *server) getPage(ctx context.Context, in *getPageIn) (*pngOut, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if d.Type != string(extract.PDF) {
+	if d.Type != document.TypePDF {
 		return nil, fault.New(fault.NotFound, "no_pages", "A document of the type %s has no pages; read its text instead.", d.Type)
 	}
 	png, err := s.Render(ctx, f, in.Number, in.DPI)

@@ -37,11 +37,11 @@ const batchBytes = 192 << 10
 
 // Handle does what is left to do of the run's document, stage by stage. A stage that was committed is not repeated;
 // one that was not begins anew.
-func (p *Pipeline) Handle(ctx context.Context, job *runs.Job) error {
+func (p *Pipeline) Handle(ctx context.Context, job *runs.Job) (result any, err error) {
 	lease := job.Lease()
 	work, err := p.store.Begin(ctx, lease)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stages := []struct {
 		name string
@@ -61,19 +61,19 @@ func (p *Pipeline) Handle(ctx context.Context, job *runs.Job) error {
 	for _, s := range stages[at:] {
 		st := &stage{Work: work, name: s.name, lease: lease, store: p.store}
 		if err := job.Emit(ctx, runs.NewEvent{Type: runs.EventStepStarted, Data: runs.StepEvent{Step: s.name}}); err != nil {
-			return err
+			return nil, err
 		}
 		c, err := s.do(ctx, st)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.Stage = s.to
-		done := runs.StepEvent{Step: s.name, Done: st.done, Of: st.done}
-		if err := p.store.CommitStage(ctx, lease, work.Generation, c, runs.NewEvent{Type: runs.EventStepCompleted, Data: done}); err != nil {
-			return err
+		done := runs.NewEvent{Type: runs.EventStepCompleted, Data: runs.StepEvent{Step: s.name, Done: st.done, Of: st.done}}
+		if err := p.store.CommitStage(ctx, lease, work.Generation, c, done); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return map[string]string{"document_id": work.Document.ID}, nil
 }
 
 // stage is one stage of one document under way.

@@ -50,5 +50,5 @@ func segmentOf(data []byte) (Segment, error) {
 		return Segment{}, fmt.Errorf("open new segment: %w", err)
 	}
 	st := s.Stats()
-	return Segment{ID: ident.New(), Data: data, Bytes: len(data), Passages: st.Passages, Tokens: st.Tokens, Groups: s.Groups()}, nil
+	return Segment{ID: ident.New(), Data: data, Bytes: len(data), Passages: st.Passages, Tokens: int64(st.Tokens), Groups: s.Groups()}, nil
 }

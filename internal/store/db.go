@@ -49,6 +49,11 @@ type backend interface {
 	// read runs do in one snapshot.
 	read(ctx context.Context, do func(*tx) error) error
 	ping(ctx context.Context) (detail string, err error)
+	// checkpoint rids the database's files of what was deleted; clean is false when a reader was in the way.
+	checkpoint(ctx context.Context) (clean bool, err error)
+	// files are those of the database on this machine.
+	files() []string
+	postgres() bool
 	close() error
 }
 
@@ -80,14 +85,9 @@ func (s *Store) Ping(ctx context.Context) (string, error) { return s.ping(ctx) }
 // Close waits for what is being written and lets go of the database.
 func (s *Store) Close() error { return s.close() }
 
-// dialect is how SQL differs.
-type dialect struct {
-	postgres bool
-}
-
 // tx is a transaction: of write or of read.
 type tx struct {
-	dialect
+	pg   bool // PostgreSQL, not SQLite
 	ctx  context.Context
 	q    querier
 	now  int64    // microseconds since 1970, the same within the transaction
@@ -148,7 +148,7 @@ func (r oneRow) Scan(dest ...any) error {
 
 // forUpdate locks the rows of a query until the transaction ends. SQLite has one writer, who needs no locks.
 func (t *tx) forUpdate() string {
-	if t.postgres {
+	if t.pg {
 		return " FOR UPDATE"
 	}
 	return ""
@@ -156,7 +156,7 @@ func (t *tx) forUpdate() string {
 
 // clock is the database's own time in microseconds, as SQL: two replicas compare leases by it, and by nothing else.
 func (t *tx) clock() string {
-	if t.postgres {
+	if t.pg {
 		return `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`
 	}
 	return `CAST((julianday('now') - 2440587.5) * 86400000000 AS BIGINT)`

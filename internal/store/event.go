@@ -95,7 +95,7 @@ func (t *tx) once(ws ident.Workspace, o *ident.Once) (m made, repeated bool, err
 	if o == nil {
 		return made{}, false, nil
 	}
-	if t.postgres { // two requests with one key at the same time: the second waits for the first
+	if t.pg { // two requests with one key at the same time: the second waits for the first
 		if _, err := t.exec(`SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`, string(ws)+" "+o.Key); err != nil {
 			return made{}, false, err
 		}

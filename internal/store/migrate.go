@@ -16,13 +16,13 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to date, or, of a library that is only looked at, asks for it to be.
-func migrate(ctx context.Context, db *sql.DB, d dialect, look bool) error {
+func migrate(ctx context.Context, db *sql.DB, postgres, look bool) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
 	kind := goose.DialectSQLite3
-	if d.postgres {
+	if postgres {
 		kind = goose.DialectPostgres
 	}
 	p, err := goose.NewProvider(kind, db, files, goose.WithVerbose(false), goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))

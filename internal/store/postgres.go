@@ -39,7 +39,7 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	if err := p.db.PingContext(ctx); err != nil {
 		return errors.Join(errBusy.Because(fmt.Errorf("connect to PostgreSQL (DATABASE_URL): %w", err)), p.db.Close())
 	}
-	if err := migrate(ctx, p.db, dialect{postgres: true}, o.ReadOnly); err != nil {
+	if err := migrate(ctx, p.db, true, o.ReadOnly); err != nil {
 		return errors.Join(err, p.db.Close())
 	}
 	p.bus = newPGBus(pool, o.Log)
@@ -87,7 +87,7 @@ func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) err
 		return pgFault(err)
 	}
 	defer sqlTx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	t := &tx{dialect: dialect{postgres: true}, ctx: ctx, q: pgTx{sqlTx}, now: time.Now().UnixMicro()}
+	t := &tx{pg: true, ctx: ctx, q: pgTx{sqlTx}, now: time.Now().UnixMicro()}
 	if err := do(t); err != nil {
 		return err
 	}
@@ -132,6 +132,13 @@ func pgFault(err error) error {
 func (p *pgDB) ping(ctx context.Context) (string, error) {
 	return "postgres", pgFault(p.db.PingContext(ctx))
 }
+
+// checkpoint: PostgreSQL overwrites what was deleted in its own time (VACUUM); there is nothing to wait for.
+func (p *pgDB) checkpoint(context.Context) (bool, error) { return true, nil }
+
+func (p *pgDB) files() []string { return nil }
+
+func (p *pgDB) postgres() bool { return true }
 
 func (p *pgDB) close() error {
 	p.bus.close()

@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
+	"byline/internal/draft"
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/runs"
@@ -57,7 +59,7 @@ func (t *tx) subject(l runs.Lease) (string, error) {
 // since another replica may hold them.
 func (s *Store) Recover(ctx context.Context) error {
 	return s.write(ctx, laneEvents, func(t *tx) error {
-		if t.postgres {
+		if t.pg {
 			return nil
 		}
 		_, err := t.exec(`UPDATE run SET lease_owner = '', lease_until = 0 WHERE status = 'running'`)
@@ -78,7 +80,7 @@ func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r r
 	err = s.write(ctx, laneEvents, func(t *tx) error {
 		ok = false
 		lock := ""
-		if t.postgres {
+		if t.pg {
 			lock = ` FOR UPDATE SKIP LOCKED`
 		}
 		r, err = scanRun(t.row(`SELECT `+runColumns+` FROM run WHERE `+t.dueRun(len(kinds))+` ORDER BY id LIMIT 1`+lock, t.dueArgs(kinds)...))
@@ -93,7 +95,7 @@ func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r r
 			event.Type = runs.EventRestarted
 		}
 		until := `0`
-		if t.postgres {
+		if t.pg {
 			until = t.clock() + ` + ` + literal(leaseLife.Microseconds())
 		}
 		var fence int64
@@ -120,7 +122,7 @@ type attemptData struct {
 // dueRun is the condition of a run that may be claimed: it waits and its time has come, or its lease has run out.
 func (t *tx) dueRun(kinds int) string {
 	lost := `lease_owner = ''`
-	if t.postgres {
+	if t.pg {
 		lost = `lease_until < ` + t.clock()
 	}
 	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ? OR status = 'running' AND ` + lost + `)`
@@ -291,6 +293,28 @@ func (t *tx) settleDraft(r runs.Run, status runs.Status) error {
 	}
 	_, err = t.exec(`UPDATE draft SET status = `+to+`, updated_at = ? WHERE id = ? AND run_id = ?`, t.now, r.Subject.ID, r.ID)
 	return err
+}
+
+// keepText makes the text that a run left unfinished a version, unless it has written one.
+func (t *tx) keepText(r runs.Run, text string) error {
+	if text == "" {
+		return nil
+	}
+	d, err := t.lockedDraft(r.Workspace, r.Subject.ID)
+	if isMissing(err) {
+		return nil // deleted: this is why the run ends
+	}
+	if err != nil {
+		return err
+	}
+	if last, err := t.versionOfRun(d, r.ID); err != nil || last != nil {
+		return err
+	}
+	v := draft.Version{Cause: draft.CauseGenerate, Title: d.Title, Content: text, Words: len(strings.Fields(text)), Message: "unfinished"}
+	if _, err := t.addVersion(&d, v, r.ID); err != nil {
+		return err
+	}
+	return t.updateDraft(d)
 }
 
 // Cancel meets runs.Admin.

@@ -18,6 +18,7 @@ import (
 
 // liteDB is SQLite: one connection writes, in groups of members that each have a savepoint, and a few read.
 type liteDB struct {
+	path    string
 	db      *sql.DB
 	readers chan *liteConn
 	writer  *liteConn
@@ -60,12 +61,12 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		return fmt.Errorf("open %s: %w", o.Path, err)
 	}
 	n := max(4, runtime.GOMAXPROCS(0)*2)
-	db.SetMaxOpenConns(n + 1)
-	db.SetMaxIdleConns(n + 1)
-	l := &liteDB{db: db, readers: make(chan *liteConn, n), bus: runs.NewBus(), events: make(chan *member, groupSize), bulk: make(chan *member),
+	db.SetMaxOpenConns(n + 2) // readers, the writer, checkpoints
+	db.SetMaxIdleConns(n + 2)
+	l := &liteDB{path: o.Path, db: db, readers: make(chan *liteConn, n), bus: runs.NewBus(), events: make(chan *member, groupSize), bulk: make(chan *member),
 		stop: make(chan struct{}), stopped: make(chan struct{})}
 	s.backend, s.bus = l, l.bus
-	if err := migrate(ctx, db, dialect{}, o.ReadOnly); err != nil {
+	if err := migrate(ctx, db, false, o.ReadOnly); err != nil {
 		return errors.Join(err, db.Close())
 	}
 	for range n { // connections are made when they are first needed
@@ -284,6 +285,20 @@ func (l *liteDB) ping(ctx context.Context) (string, error) {
 		return t.row("SELECT 1").Scan(&one)
 	})
 }
+
+// checkpoint moves the log into the database and empties it.
+func (l *liteDB) checkpoint(ctx context.Context) (clean bool, err error) {
+	var busy, pages, moved int
+	err = l.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
+	if f := liteFault(err); f != nil && errors.Is(f, errBusy) {
+		return false, nil
+	}
+	return busy == 0, liteFault(err)
+}
+
+func (l *liteDB) files() []string { return []string{l.path, l.path + "-wal"} }
+
+func (l *liteDB) postgres() bool { return false }
 
 func (l *liteDB) close() error {
 	l.closing.Lock()

@@ -109,11 +109,19 @@ CREATE TABLE document (
     name_key        TEXT NOT NULL DEFAULT '',  -- file name and title in lower case, to search in
     status          TEXT NOT NULL,
     stage           TEXT NOT NULL,             -- of the generation in work
-    generation      BIGINT NOT NULL DEFAULT 0, -- that readers see
-    work_generation BIGINT NOT NULL DEFAULT 1,
+    -- What readers see. A generation that began after extraction (or chunking) has no rows of its own for what it took over:
+    -- text_generation and passage_generation name the generation whose rows those are.
+    generation         BIGINT NOT NULL DEFAULT 0, -- 0: nothing yet
+    text_generation    BIGINT NOT NULL DEFAULT 0, -- of document_slice and page
+    passage_generation BIGINT NOT NULL DEFAULT 0, -- of passage
+    -- What is in work, the same way; equal to the above once it is indexed.
+    work_generation         BIGINT NOT NULL DEFAULT 1,
+    work_text_generation    BIGINT NOT NULL DEFAULT 1,
+    work_passage_generation BIGINT NOT NULL DEFAULT 1,
     work_text_length BIGINT NOT NULL DEFAULT 0,
     work_page_count BIGINT NOT NULL DEFAULT 0,
     work_passages   BIGINT NOT NULL DEFAULT 0,
+    work_language   TEXT NOT NULL DEFAULT '',
     progress_done   BIGINT NOT NULL DEFAULT 0,
     progress_of     BIGINT NOT NULL DEFAULT 0,
     text_length     BIGINT NOT NULL DEFAULT 0, -- bytes
@@ -129,6 +137,7 @@ CREATE TABLE document (
 );
 CREATE INDEX document_workspace ON document (workspace, id);
 CREATE UNIQUE INDEX document_content ON document (workspace, sha256) WHERE forced = 0;
+CREATE INDEX document_sha256 ON document (workspace, sha256);
 CREATE INDEX document_blob ON document (blob);
 
 -- The text and the elements of a generation, in pieces of at most 256 KB.
@@ -176,13 +185,15 @@ CREATE UNIQUE INDEX passage_document ON passage (document_id, generation, ord);
 CREATE TABLE segment (
     id         TEXT PRIMARY KEY,
     workspace  TEXT NOT NULL,
-    live       BIGINT NOT NULL, -- 0: being written, seen by nobody
-    bytes      BIGINT NOT NULL,
-    passages   BIGINT NOT NULL,
-    tokens     BIGINT NOT NULL,
+    live       BIGINT NOT NULL, -- 0: being written, 1: seen, 2: replaced, its slices are being removed
+    run_id     TEXT NOT NULL DEFAULT '', -- of the process run that writes it; empty for a merge
+    bytes      BIGINT NOT NULL DEFAULT 0,
+    passages   BIGINT NOT NULL DEFAULT 0,
+    tokens     BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL
 );
 CREATE INDEX segment_workspace ON segment (workspace, live, id);
+CREATE INDEX segment_hidden ON segment (run_id, id) WHERE live <> 1;
 
 CREATE TABLE segment_slice (
     segment_id TEXT NOT NULL,
@@ -199,6 +210,7 @@ CREATE TABLE segment_document (
     PRIMARY KEY (segment_id, document_id)
 );
 CREATE INDEX segment_document_document ON segment_document (document_id);
+CREATE INDEX segment_document_dead ON segment_document (segment_id, document_id) WHERE dead = 1;
 
 CREATE TABLE draft (
     id           TEXT PRIMARY KEY,
@@ -229,6 +241,7 @@ CREATE TABLE draft_version (
     title      TEXT NOT NULL,
     content    TEXT NOT NULL,
     words      BIGINT NOT NULL,
+    run_id     TEXT NOT NULL DEFAULT '', -- of the run that wrote it
     created_at BIGINT NOT NULL,
     UNIQUE (draft_id, number)
 );
