@@ -37,7 +37,7 @@ const (
 // Fill chooses units for each section. found has the evidence of a search for each, and may be nil.
 // About words are taken in all, key points left out: Budget says how many.
 func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
-	f := filling{survey: s, words: words, used: map[int]bool{}}
+	f := filling{survey: s, words: words, used: map[int]bool{}, listed: map[int]bool{}}
 	f.candidates(sections, found)
 	var p Post
 	var full []Section
@@ -78,6 +78,7 @@ type filling struct {
 	words  int       // to be taken
 	blocks [][]block // of each section
 	used   map[int]bool
+	listed map[int]bool // first items of lists that are a block already
 	taken  [][]int
 	chosen []int // blocks taken of each section
 	total  int   // words taken
@@ -195,8 +196,8 @@ const (
 	longList = 8 // items; of a longer list only the best are taken
 )
 
-// block puts a unit together with what it can't stand without; ok is false where that is not to be had, and for all but the
-// first unit of a list.
+// block puts a unit together with what it can't stand without; ok is false where that is not to be had, and an item
+// whose list is in a block already.
 func (f *filling) block(id int, fit float64) (b block, ok bool) {
 	s := f.survey
 	u := s.Units[id]
@@ -244,9 +245,10 @@ func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	u := s.Units[id]
 	if last-first >= longList {
 		first, last = id, id
-	} else if first != id {
+	} else if f.listed[first] {
 		return b, false
 	}
+	f.listed[first] = true
 	b.score = 2*fit + figureBonus
 	if u.lead >= 0 {
 		b.units = append(b.units, u.lead)
@@ -282,6 +284,9 @@ func (s *Survey) follows(id int) bool {
 	between := s.Sources[s.Units[id].Source].Text.Content[s.Units[id-1].End:s.Units[id].Start]
 	return !strings.ContainsFunc(between, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
+
+// Follows tells whether a unit stands right behind another in their source, with nothing left out between.
+func (s *Survey) Follows(unit, before int) bool { return before == unit-1 && s.follows(unit) }
 
 // standsAlone tells whether a sentence that leans does so by a connective only, which can be dropped.
 func (s *Survey) standsAlone(id int) bool {

@@ -47,15 +47,15 @@ type Unit struct {
 	Page        int // 1-based; 0 where there are no pages
 	Words       int
 
-	element  int     // index in the source's elements
-	section  int     // leaf section, counted over all sources
-	place    int     // within the section, from 0
-	terms    []entry // sorted by term
-	lead     int     // the unit that introduces this item or table and must stand before it, or -1
-	intro    bool    // introduces a list or a table and must not stand without it
-	leans    bool    // begins with a word that points at the sentence before ("It", "That")
-	outside  bool    // not for the body: a copy of another unit, from a superseded source, or boilerplate
-	score    float64
+	element int     // index in the source's elements
+	section int     // leaf section, counted over all sources
+	place   int     // within the section, from 0
+	terms   []entry // sorted by term
+	lead    int     // the unit that introduces this item or table and must stand before it, or -1
+	intro   bool    // introduces a list or a table and must not stand without it
+	leans   bool    // begins with a word that points at the sentence before ("It", "That")
+	outside bool    // not for the body: a copy of another unit, from a superseded source, or boilerplate
+	score   float64
 }
 
 // Evidence is a place that a search found for a heading.
@@ -150,6 +150,31 @@ func head(s string, n int) string {
 func (s *Survey) Quote(unit int) string {
 	u := s.Units[unit]
 	return s.Sources[u.Source].Text.Content[u.Start:u.End]
+}
+
+// Avoid keeps the units out of the post that hold one of the phrases, case ignored.
+func (s *Survey) Avoid(phrases []string) {
+	for _, p := range phrases {
+		if p = strings.ToLower(oneLine(p)); p == "" {
+			continue
+		}
+		for i := range s.Units {
+			if strings.Contains(strings.ToLower(oneLine(s.Quote(i))), p) {
+				s.Units[i].outside = true
+			}
+		}
+	}
+}
+
+// SameList tells whether a unit is an item of the same list as another.
+func (s *Survey) SameList(a, b int) bool {
+	x, y := s.Units[a], s.Units[b]
+	return x.Kind == Item && y.Kind == Item && x.section == y.section
+}
+
+// SameParagraph tells whether two units come from the same paragraph.
+func (s *Survey) SameParagraph(a, b int) bool {
+	return s.Units[a].Source == s.Units[b].Source && s.Units[a].element == s.Units[b].element
 }
 
 // titleOf is the best name of a source for people.
