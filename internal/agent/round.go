@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"byline/internal/document"
@@ -11,7 +12,6 @@ import (
 	"byline/internal/engine/extract"
 	"byline/internal/engine/summarize"
 	"byline/internal/fault"
-	"byline/internal/ident"
 	"byline/internal/runs"
 	"byline/internal/search"
 )
@@ -32,9 +32,8 @@ type round struct {
 	plan     plan
 	found    [][]summarize.Evidence // of each section of the plan
 	post     summarize.Post
-	pieces   []piece
 	written  []writing // of each piece
-	words    labels
+	labels   labels
 }
 
 // do goes through the nodes.
@@ -106,7 +105,7 @@ func (r *round) read(ctx context.Context) error {
 	}
 	r.survey = summarize.Read(sources)
 	r.survey.Avoid(r.wish.Brief.MustNot)
-	r.words = labelsFor(r.wish.Brief.Language, r.survey.Language)
+	r.labels = labelsFor(r.wish.Brief.Language, r.survey.Language)
 	if len(r.survey.Units) == 0 {
 		return fault.New(fault.Invalid, "nothing_to_quote", "The sources hold no sentence, list or table that could be quoted. Add a document with running text.")
 	}
@@ -151,7 +150,10 @@ func (r *round) text(ctx context.Context, d document.Document) (extract.Text, er
 	}
 	for _, e := range elements {
 		if e.Start < 0 || e.End < e.Start || e.End > b.Len() {
-			return extract.Text{}, errChanged // of another extraction than the text
+			if err := r.unchanged(ctx); err != nil { // the text is of one extraction, the elements are of another
+				return extract.Text{}, err
+			}
+			return extract.Text{}, fmt.Errorf("element %d:%d of %s is outside of its text of %d bytes", e.Start, e.End, d.ID, b.Len())
 		}
 	}
 	return extract.Text{Content: b.String(), Elements: elements}, nil
@@ -277,7 +279,7 @@ func (r *round) verify(ctx context.Context) error {
 func (r *round) check(c claim) verified {
 	v := verified{CitationID: c.ID, Label: draft.Supported, Reasons: []string{"found word for word"}}
 	for _, e := range c.Edits {
-		if why := editReasons[e.Kind]; why != "" && !contains(v.Reasons, why) {
+		if why := editReasons[e.Kind]; why != "" && !slices.Contains(v.Reasons, why) {
 			v.Reasons = append(v.Reasons, why)
 		}
 	}
@@ -310,15 +312,6 @@ func verdictOf(v verified) draft.Verdict {
 		score = 1
 	}
 	return draft.Verdict{Label: v.Label, Score: score, Reasons: v.Reasons}
-}
-
-func contains(all []string, s string) bool {
-	for _, x := range all {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // composed is what the last node keeps.
@@ -377,7 +370,7 @@ func (r *round) tags() []string {
 	return r.survey.Phrases[:min(manyTags, len(r.survey.Phrases))]
 }
 
-// passage is the id of the passage that holds a span, else of the one that holds most of it.
+// passageOf gives the id of the passage that holds a span, else of the one that holds most of it.
 func passageOf(passages []document.Passage, start, end int) string {
 	best, most := "", 0
 	for _, p := range passages {
@@ -387,6 +380,3 @@ func passageOf(passages []document.Passage, start, end int) string {
 	}
 	return best
 }
-
-// newID makes the id of a citation; it is kept in the journal with its section.
-func newID() string { return ident.New() }

@@ -226,3 +226,16 @@ func (s *Survey) cut(source int) {
 		c.element(i, e)
 	}
 }
+
+// Title is a title for the post: that of the most central source that was not superseded.
+func (s *Survey) Title() string {
+	for _, i := range s.central {
+		if !slices.ContainsFunc(s.Superseded, func(x Supersession) bool { return x.Source == i }) {
+			return plain(s.Titles[i], s.Sources[i].Markdown)
+		}
+	}
+	return ""
+}
+
+// SameSection tells whether two units stand in the same section of the same source.
+func (s *Survey) SameSection(a, b int) bool { return s.Units[a].section == s.Units[b].section }
