@@ -231,7 +231,8 @@ func (s *server) getVersion(ctx context.Context, in *VersionPath) (*versionOut, 
 		return nil, err
 	}
 	out := &versionOut{toVersion(v)}
-	out.Body.Content, out.Body.Citations = &v.Content, toCitations(v.Citations)
+	citations := toCitations(v.Citations)
+	out.Body.Content, out.Body.Citations = &v.Content, &citations
 	return out, nil
 }
 
