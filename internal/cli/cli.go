@@ -3,6 +3,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +63,7 @@ type Library interface {
 	SetupToken() string
 	// Warm prepares what is slow the first time.
 	Warm(ctx context.Context) error
-	// Drain stops taking work and gives what is under way the configured time.
+	// Drain stops taking work and waits for what is under way until ctx ends; the rest goes on at the next start.
 	Drain(ctx context.Context)
 	Close() error
 }
@@ -73,11 +74,12 @@ type Verify func(ctx context.Context, c *config.Config, contains []string) (prob
 // command is one invocation.
 type command struct {
 	Program
-	root  *cobra.Command
-	flags map[string]string // settings given as flags
-	quiet bool
-	json  bool
-	exit  int // of a command that went well
+	root       *cobra.Command
+	flags      map[string]string // settings given as flags
+	configFile string
+	quiet      bool
+	json       bool
+	exit       int // of a command that went well
 }
 
 // exitError ends the program with a code; its message has been printed.
@@ -85,37 +87,42 @@ type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
 // Run does what the arguments say and returns the exit code. An interrupt cancels; a second one ends at once.
 func Run(ctx context.Context, p Program) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop() // from now on signals have their usual effect
-	}()
+	defer context.AfterFunc(ctx, stop)() // once interrupted, signals have their usual effect
 	c := &command{Program: p, flags: map[string]string{}}
 	c.build()
 	err := c.root.ExecuteContext(ctx)
-	switch code := exitError(0); {
+	code := exitError(0)
+	switch {
 	case err == nil:
 		return c.exit
 	case errors.As(err, &code):
 		return int(code)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(c.Stderr, "Stopped.")
 		return ExitInterrupted
 	}
 	c.complain(err)
-	if errors.Is(err, errUsage) || isUsage(err) {
+	if isUsage(err) {
 		return ExitUsage
 	}
 	return ExitFailed
 }
 
-var errUsage = errors.New("usage")
-
-// isUsage tells cobra's own complaints apart, which have no type.
+// isUsage tells whether the command line or the configuration is wrong. Some of cobra's own complaints have no type.
 func isUsage(err error) bool {
-	for _, s := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs an argument", "invalid argument", "accepts ", "requires at least"} {
+	if _, ok := errors.AsType[usageError](err); ok || isCode(err, "bad_configuration") {
+		return true
+	}
+	for _, s := range []string{"unknown command", "accepts ", "requires at least"} {
 		if strings.HasPrefix(err.Error(), s) {
 			return true
 		}
@@ -123,21 +130,27 @@ func isUsage(err error) bool {
 	return false
 }
 
-// complain tells what went wrong in the words for people; what is ours is shown whole, since a terminal is nobody else's.
+func isCode(err error, code string) bool {
+	f, ok := errors.AsType[*fault.Error](err)
+	return ok && f.Code == code
+}
+
+// complain tells what went wrong in the words for people. The cause of what is ours is shown too: whoever reads this
+// terminal owns the library.
 func (c *command) complain(err error) {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
-		fmt.Fprintf(c.Stderr, "byline: %v\n", err)
+		fmt.Fprintf(c.Stderr, "byline: %s\n", clean(err.Error()))
 		return
 	}
-	fmt.Fprintf(c.Stderr, "byline: %s\n", f.Say)
+	fmt.Fprintf(c.Stderr, "byline: %s\n", clean(f.Say))
 	for _, field := range f.Fields {
-		if field.Message != f.Say {
-			fmt.Fprintf(c.Stderr, "  %s: %s\n", field.Location, field.Message)
+		if !strings.Contains(f.Say, field.Message) {
+			fmt.Fprintf(c.Stderr, "  %s: %s\n", clean(field.Location), clean(field.Message))
 		}
 	}
 	if f.Kind == fault.Internal && f.Cause != nil {
-		fmt.Fprintf(c.Stderr, "  %v\n", f.Cause)
+		fmt.Fprintf(c.Stderr, "  %s\n", clean(f.Cause.Error()))
 	}
 }
 
@@ -154,12 +167,50 @@ func (c *command) build() {
 	c.root.SetIn(c.Stdin)
 	c.root.SetOut(c.Stdout)
 	c.root.SetErr(c.Stderr)
-	c.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w%.0w", err, errUsage) })
+	c.root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	c.settingFlags()
 	f := c.root.PersistentFlags()
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "say only what went wrong, and the result")
 	f.BoolVar(&c.json, "json", false, "print the result as JSON")
 	c.root.AddCommand(c.serveCmd(), c.draftCmd(), c.searchCmd(), c.doctorCmd(), c.configCmd(), c.userCmd(), c.verifyCmd(), c.warmCmd(), c.versionCmd())
+}
+
+// printJSON writes one line. Control characters that JSON lets through are escaped, since it may be a terminal.
+func (c *command) printJSON(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, r := range string(data) {
+		if r >= 0x7f && r < 0xa0 {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	_, err = fmt.Fprintln(w, b.String())
+	return err
+}
+
+// clean takes control characters out: a source, or the name of a file, must not steer somebody's terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}
+
+// firstError is the first that is not nil.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Version of the build: what the go command stamped into the binary.

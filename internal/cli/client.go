@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"byline/internal/fault"
@@ -24,8 +25,10 @@ import (
 type client struct {
 	base, token string
 	http        *http.Client
-	remote      bool // a server of its own process
+	pid         int // of a server of its own; 0: the library is open in this process
 }
+
+func (c *client) remote() bool { return c.pid != 0 }
 
 // The shapes of the wire, as far as commands need them.
 type (
@@ -42,21 +45,6 @@ type (
 			Done int `json:"done"`
 			Of   int `json:"of"`
 		} `json:"progress"`
-	}
-	run struct {
-		ID      string `json:"id"`
-		Status  string `json:"status"`
-		Subject struct {
-			Type string `json:"type"`
-			ID   string `json:"id"`
-		} `json:"subject"`
-		Error *struct{ Code, Detail string } `json:"error"`
-	}
-	draft struct {
-		ID      string `json:"id"`
-		Title   string `json:"title"`
-		Version int    `json:"version"`
-		RunID   string `json:"run_id"`
 	}
 	event struct {
 		Seq  int64           `json:"seq"`
@@ -106,7 +94,7 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader, 
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		if ctx.Err() == nil && c.remote {
+		if ctx.Err() == nil && c.remote() {
 			return nil, fault.New(fault.Unavailable, "unreachable", "The server at %s does not answer. Is it stopping? Try again.", c.base).Because(err)
 		}
 		return nil, err
@@ -115,29 +103,37 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader, 
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	var p problem
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p); err != nil || p.Detail == "" {
-		return nil, fmt.Errorf("%s %s answered %s", method, path, resp.Status)
-	}
-	kind := fault.Invalid
-	if p.Status >= 500 {
-		kind = fault.Unavailable
-	}
-	e := fault.New(kind, p.Code, "%s", p.Detail)
-	e.Fields = p.Errors
-	return nil, e
+	return nil, refusal(method, path, resp)
 }
 
-// upload streams one file.
-func (c *client) upload(ctx context.Context, path string) (document, bool, error) {
+// refusal is an error answer as a fault.
+func refusal(method, path string, resp *http.Response) error {
+	kind := fault.Invalid
+	if resp.StatusCode >= 500 {
+		kind = fault.Unavailable
+	}
+	var p problem
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p); err != nil || p.Detail == "" {
+		return fault.New(kind, "unreadable_answer", "%s %s was answered with %s and no reason.", method, path, resp.Status)
+	}
+	e := fault.New(kind, p.Code, "%s", p.Detail)
+	if resp.StatusCode == http.StatusInternalServerError && p.RequestID != "" {
+		e.Say += " (request " + p.RequestID + ")"
+	}
+	e.Fields = p.Errors
+	return e
+}
+
+// upload streams one file. fresh is false when the library had its bytes already.
+func (c *client) upload(ctx context.Context, path string) (d document, fresh bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return document{}, false, err
 	}
-	defer f.Close()
 	pr, pw := io.Pipe()
 	form := multipart.NewWriter(pw)
-	go func() {
+	var written sync.WaitGroup
+	written.Go(func() {
 		part, err := form.CreateFormFile("file", filepath.Base(path))
 		if err == nil {
 			_, err = io.Copy(part, f)
@@ -146,50 +142,72 @@ func (c *client) upload(ctx context.Context, path string) (document, bool, error
 			err = form.Close()
 		}
 		pw.CloseWithError(err)
+	})
+	defer func() {
+		f.Close()  // wakes a read that waits, of a pipe
+		pr.Close() // and a write, when the server stopped reading
+		written.Wait()
 	}()
-	defer pr.Close() // ends the goroutine when the server stopped reading
 	resp, err := c.send(ctx, "POST", "/api/v1/documents/upload", pr, http.Header{"Content-Type": {form.FormDataContentType()}})
 	if err != nil {
 		return document{}, false, err
 	}
 	defer resp.Body.Close()
-	var d document
-	err = json.NewDecoder(resp.Body).Decode(&d)
-	return d, resp.StatusCode == http.StatusCreated, err
+	if err := json.NewDecoder(resp.Body).Decode(&d); err != nil {
+		return document{}, false, fmt.Errorf("read answer to upload: %w", err)
+	}
+	return d, resp.StatusCode == http.StatusCreated, nil
 }
 
 // errEnded is a stream that ended before its run.
-var errEnded = errors.New("stream ended early")
+var errEnded = errors.New("the stream ended early")
 
-// follow reads a run's events from a seq on until its last one. A connection that breaks is taken up where it broke.
+// How often a broken stream is taken up without anything new, and how long to wait before, unless the server says otherwise.
+const (
+	maxTries = 5
+	retry    = time.Second
+)
+
+// cursor is how far a run's events were read.
+type cursor struct {
+	seq   int64
+	retry time.Duration
+}
+
+// follow reads a run's events until its last one. A connection that breaks is taken up where it broke.
 func (c *client) follow(ctx context.Context, runID string, each func(event) error) error {
-	var last int64
-	for tries := 0; ; tries++ {
-		before := last
-		done, err := c.events(ctx, runID, &last, each)
+	at := cursor{retry: retry}
+	for tries := 1; ; tries++ {
+		before := at.seq
+		done, err := c.events(ctx, runID, &at, each)
 		if done || ctx.Err() != nil {
-			return errors.Join(err, ctx.Err())
+			return firstError(err, ctx.Err())
 		}
-		if err != nil && !errors.Is(err, errEnded) {
+		f, isFault := errors.AsType[*fault.Error](err)
+		if !errors.Is(err, errEnded) && !(isFault && f.Kind == fault.Unavailable) {
 			return err
 		}
-		if last > before {
+		if at.seq > before {
 			tries = 0
 		}
-		if tries == 5 {
+		if tries == maxTries {
 			return fmt.Errorf("follow run %s: %w", runID, err)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(time.Second):
+		case <-time.After(at.retry):
 		}
 	}
 }
 
-func (c *client) events(ctx context.Context, runID string, last *int64, each func(event) error) (done bool, err error) {
-	resp, err := c.send(ctx, "GET", "/api/v1/runs/"+url.PathEscape(runID)+"/events", nil,
-		http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {strconv.FormatInt(*last, 10)}})
+// events reads one stream. done is true when there is nothing more to come.
+func (c *client) events(ctx context.Context, runID string, at *cursor, each func(event) error) (done bool, err error) {
+	h := http.Header{"Accept": {"text/event-stream"}}
+	if at.seq > 0 {
+		h.Set("Last-Event-ID", strconv.FormatInt(at.seq, 10))
+	}
+	resp, err := c.send(ctx, "GET", "/api/v1/runs/"+url.PathEscape(runID)+"/events", nil, h)
 	if err != nil {
 		return false, err
 	}
@@ -200,15 +218,20 @@ func (c *client) events(ctx context.Context, runID string, last *int64, each fun
 	sc := bufio.NewScanner(resp.Body)
 	sc.Buffer(nil, 16<<20)
 	for sc.Scan() {
-		data, ok := strings.CutPrefix(sc.Text(), "data: ")
-		if !ok {
+		name, text, _ := strings.Cut(sc.Text(), ": ")
+		if name == "retry" {
+			if ms, err := strconv.Atoi(text); err == nil {
+				at.retry = time.Duration(ms) * time.Millisecond
+			}
+		}
+		if name != "data" {
 			continue
 		}
 		var e event
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			return false, fmt.Errorf("read event: %w", err)
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			return false, fmt.Errorf("read event after %d: %w", at.seq, err)
 		}
-		*last = e.Seq
+		at.seq = e.Seq
 		if err := each(e); err != nil {
 			return true, err
 		}
@@ -217,5 +240,12 @@ func (c *client) events(ctx context.Context, runID string, last *int64, each fun
 			return true, nil
 		}
 	}
-	return false, errEnded
+	return false, firstError(wrapEnded(sc.Err()), errEnded)
+}
+
+func wrapEnded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errEnded, err)
 }

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
+	"byline/internal/config"
 	"byline/internal/fault"
 )
 
@@ -35,45 +38,100 @@ func (c *command) connect(ctx context.Context) (cl *client, close func(), err er
 	if err != nil {
 		return nil, nil, err
 	}
-	lib, err := c.Open(ctx, Options{Config: cfg, Log: c.logger(cfg)})
-	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == InUse {
-		r, rerr := readRunning(cfg.Data)
-		if rerr != nil {
-			return nil, nil, f.Because(errors.Join(f.Cause, rerr))
+	return c.reach(ctx, cfg)
+}
+
+// reach is connect with a configuration that is loaded.
+func (c *command) reach(ctx context.Context, cfg *config.Config) (*client, func(), error) {
+	log := c.logger(cfg, slog.LevelWarn)
+	lib, err := c.Open(ctx, Options{Config: cfg, Log: log})
+	if isCode(err, InUse) {
+		r, err := readRunning(cfg.Storage.Data)
+		if err != nil {
+			return nil, nil, err
 		}
-		return &client{base: r.URL, token: r.Token, http: &http.Client{}, remote: true}, func() {}, nil
+		// No proxy: the token is for that server alone.
+		cl := &client{base: r.URL, token: r.Token, pid: r.PID, http: &http.Client{Transport: &http.Transport{}}}
+		return cl, cl.http.CloseIdleConnections, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	l := newPipe()
-	srv := &http.Server{Handler: lib.Handler()}
-	var done sync.WaitGroup
-	done.Go(func() { srv.Serve(l) }) //nolint:errcheck // it returns when the listener closes
-	cl = &client{base: "http://library", token: lib.LocalToken(), http: &http.Client{Transport: &http.Transport{DialContext: l.dial}}}
+	retract(cfg.Storage.Data) //nolint:errcheck // of a server that was killed: nobody else holds the directory now
+	cl, stop := inMemory(lib, log)
 	return cl, func() {
-		srv.Close() //nolint:errcheck // connections in memory
-		done.Wait()
-		lib.Drain(context.WithoutCancel(ctx))
+		stop()
+		done, cancel := context.WithCancel(ctx)
+		cancel()
+		lib.Drain(done) // waits for nothing: steps that are not done are done again
 		if err := lib.Close(); err != nil {
 			c.complain(err)
 		}
 	}, nil
 }
 
+// stopTimeout is how long handlers may take to notice that their client has gone.
+const stopTimeout = 5 * time.Second
+
+// inMemory serves a library to a client of the same process.
+func inMemory(lib Library, log *slog.Logger) (cl *client, stop func()) {
+	l := newPipe()
+	srv := &http.Server{Handler: lib.Handler(), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	var served sync.WaitGroup
+	served.Go(func() { srv.Serve(l) }) //nolint:errcheck // it returns when the listener closes
+	cl = &client{base: "http://library", token: lib.LocalToken(), http: &http.Client{Transport: &http.Transport{DialContext: l.dial}}}
+	return cl, func() {
+		cl.http.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close() //nolint:errcheck // connections in memory
+		}
+		served.Wait()
+	}
+}
+
+// readRunning finds the server that holds a data directory.
 func readRunning(dir string) (running, error) {
 	var r running
 	data, err := os.ReadFile(filepath.Join(dir, serveFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, fault.New(fault.Unavailable, "in_use", "The process that holds %s is no server, and is still at work. Try again when it has ended.", dir)
+		return r, fault.New(fault.Unavailable, InUse, "Another byline is at work in %s, and it is no server that could be asked. Try again when it has ended.", dir)
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
 	if err != nil {
-		return r, fmt.Errorf("read %s: %w", serveFile, err)
+		return r, fmt.Errorf("read %s: %w", filepath.Join(dir, serveFile), err)
 	}
 	return r, nil
+}
+
+// announce writes serve.json for the command line.
+func announce(dir string, r running) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(dir, "."+serveFile)
+	if err = os.Remove(tmp); err == nil || errors.Is(err, fs.ErrNotExist) { // one that is there might be readable by others
+		err = os.WriteFile(tmp, data, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(tmp, filepath.Join(dir, serveFile))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", serveFile, err)
+	}
+	return nil
+}
+
+// retract removes serve.json. Only who holds the data directory may do it.
+func retract(dir string) error {
+	if err := os.Remove(filepath.Join(dir, serveFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // pipe is a listener whose connections stay in this process.
@@ -118,5 +176,8 @@ func (p *pipe) Addr() net.Addr { return pipeAddr{} }
 
 type pipeAddr struct{}
 
+// Network is the memory of this process.
 func (pipeAddr) Network() string { return "memory" }
-func (pipeAddr) String() string  { return "memory" }
+
+// String is the same.
+func (pipeAddr) String() string { return "memory" }

@@ -3,12 +3,12 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,14 +30,17 @@ type drafting struct {
 	wish   wish
 }
 
+// wish is what is asked of POST /blog/generate.
 type wish struct {
 	DocumentIDs []string `json:"document_ids"`
 	Title       string   `json:"title,omitempty"`
-	Brief       struct {
-		Topics   []string `json:"topics,omitempty"`
-		Words    int      `json:"words,omitempty"`
-		Language string   `json:"language,omitempty"`
-	} `json:"brief"`
+	Brief       brief    `json:"brief"`
+}
+
+type brief struct {
+	Topics   []string `json:"topics,omitempty"`
+	Words    int      `json:"words,omitempty"`
+	Language string   `json:"language,omitempty"`
 }
 
 // unused is a source that could not be used, and why.
@@ -67,20 +70,24 @@ read in them) and globs. What cannot be used is listed with its reason, and the 
 		Example: "  byline draft report.pdf notes.md -o post.md\n  byline draft sources/ --title 'A year of repairs' --topic heating --topic costs --words 600",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && d.resume == "" {
-				return fmt.Errorf("name at least one source: a file, a folder or a glob%.0w", errUsage)
+				return usage("name at least one source: a file, a folder or a glob")
+			}
+			if len(args) > 0 && d.resume != "" {
+				return usage("--resume takes up a run with the sources that it has: name none, or leave --resume out")
 			}
 			return d.run(cmd.Context(), args)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&d.out, "output", "o", "", "the post's file; - is standard output (default: the title, in this folder)")
+	d.format, d.cite, d.preset = "markdown", "footnotes", "plain"
+	f.StringVarP(&d.out, "output", "o", "", "the post's file or folder; - is standard output (default: the title, in this folder)")
 	f.StringVar(&d.wish.Title, "title", "", "the post's title")
 	f.StringArrayVar(&d.wish.Brief.Topics, "topic", nil, "what the post should cover (repeat)")
 	f.IntVar(&d.wish.Brief.Words, "words", 0, "about how long it should be")
 	f.StringVar(&d.wish.Brief.Language, "language", "", "ISO 639-1 code of the language (default: the sources')")
-	f.StringVar(&d.format, "format", "markdown", "markdown or json")
-	f.StringVar(&d.cite, "cite", "footnotes", "how to show citations: footnotes, links or none")
-	f.StringVar(&d.preset, "preset", "plain", "front matter for plain, jekyll, hugo, astro or eleventy")
+	f.Var(choice{&d.format, []string{"markdown", "json"}}, "format", "markdown or json")
+	f.Var(choice{&d.cite, []string{"footnotes", "links", "none"}}, "cite", "how to show citations: footnotes, links or none")
+	f.Var(choice{&d.preset, []string{"plain", "jekyll", "hugo", "astro", "eleventy"}}, "preset", "front matter for plain, jekyll, hugo, astro or eleventy")
 	f.StringVar(&d.resume, "resume", "", "take up a run that was interrupted, by its id")
 	return cmd
 }
@@ -99,27 +106,26 @@ func (d *drafting) run(ctx context.Context, args []string) error {
 	defer d.ui.end()
 	runID := d.resume
 	if runID == "" {
-		var refused []unused
-		if refused, err = d.sources(ctx, paths); err != nil {
-			return d.interrupted(ctx, err, "Run the same command again: what was taken in is kept.")
-		}
+		refused, err := d.takeIn(ctx, paths)
 		skipped = append(skipped, refused...)
-		if len(d.wish.DocumentIDs) == 0 {
+		if err == nil && len(d.wish.DocumentIDs) == 0 {
 			d.tellUnused(skipped)
 			return fault.New(fault.Invalid, "no_sources", "None of the sources could be used, so there is nothing to write from.")
 		}
-		var started struct {
-			Draft draft `json:"draft"`
-			Run   run   `json:"run"`
+		if err == nil {
+			runID, err = d.generate(ctx)
 		}
-		if err := cl.call(ctx, "POST", "/api/v1/blog/generate", d.wish, &started); err != nil {
-			return err
+		if err != nil {
+			return d.interrupted(ctx, err, "What was taken in is kept: run the same command again.")
 		}
-		runID = started.Run.ID
 	}
 	res, err := d.write(ctx, runID)
 	if err != nil {
-		return d.interrupted(ctx, err, fmt.Sprintf("The run goes on when Byline is started again. Take it up with: byline draft --resume %s", runID))
+		when := "when Byline is started again"
+		if cl.remote() {
+			when = "in the server"
+		}
+		return d.interrupted(ctx, err, fmt.Sprintf("The writing goes on %s. Take it up with: %s", when, d.resumeCommand(runID)))
 	}
 	res.Unused = append([]unused{}, skipped...)
 	return d.finish(res)
@@ -127,29 +133,51 @@ func (d *drafting) run(ctx context.Context, args []string) error {
 
 // interrupted says how to go on after Ctrl-C.
 func (d *drafting) interrupted(ctx context.Context, err error, how string) error {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return err
 	}
 	d.ui.end()
-	fmt.Fprintf(d.Stderr, "\nStopped. %s\n", how)
+	fmt.Fprintf(d.Stderr, "Stopped. %s\n", how)
 	return exitError(ExitInterrupted)
 }
 
-// sources takes the files in and waits until each is processed. Those that cannot be used come back with the reason.
-func (d *drafting) sources(ctx context.Context, paths []string) (refused []unused, err error) {
-	type source struct {
-		path string
-		id   string
+// resumeCommand is what to type to go on with a run, in this folder.
+func (d *drafting) resumeCommand(runID string) string {
+	words := []string{"byline", "draft", "--resume", runID}
+	add := func(flag, given, usual string) {
+		if given != usual {
+			words = append(words, flag, quoted(given))
+		}
 	}
+	add("--output", d.out, "")
+	add("--format", d.format, "markdown")
+	add("--cite", d.cite, "footnotes")
+	add("--preset", d.preset, "plain")
+	add("--data", d.flags["data"], "")
+	add("--config", d.configFile, "")
+	return strings.Join(words, " ")
+}
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// takeIn uploads the files and waits until each is processed. Those that cannot be used come back with the reason.
+func (d *drafting) takeIn(ctx context.Context, paths []string) (refused []unused, err error) {
+	type source struct{ path, id string }
 	var waiting []source
 	for i, p := range paths {
-		d.ui.say("taking in", filepath.Base(p), i, len(paths))
-		doc, _, err := d.cl.upload(ctx, p)
+		d.ui.say("taking in", filepath.Base(p), "", i, len(paths))
+		doc, fresh, err := d.cl.upload(ctx, p)
+		if err == nil && !fresh && doc.Status != "completed" { // perhaps it goes better now
+			err = d.cl.call(ctx, "POST", "/api/v1/documents/"+doc.ID+"/process", nil, nil)
+		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
-		}
-		if err == nil && doc.Status == "failed" { // it was here before: perhaps it goes better now
-			err = d.cl.call(ctx, "POST", "/api/v1/documents/"+doc.ID+"/process", nil, nil)
 		}
 		if err != nil {
 			refused = append(refused, unused{p, reason(err)})
@@ -172,9 +200,12 @@ func (d *drafting) sources(ctx context.Context, paths []string) (refused []unuse
 	return refused, nil
 }
 
+// lookEvery is how often a document that is being processed is looked at.
+const lookEvery = 50 * time.Millisecond
+
 // processed waits until a document has been processed.
 func (d *drafting) processed(ctx context.Context, id string, n, of int) (document, error) {
-	t := time.NewTicker(50 * time.Millisecond)
+	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
 		var doc document
@@ -184,11 +215,11 @@ func (d *drafting) processed(ctx context.Context, id string, n, of int) (documen
 		if doc.Status == "completed" || doc.Status == "failed" {
 			return doc, nil
 		}
-		what := doc.Filename
+		detail := ""
 		if p := doc.Progress; p != nil && p.Of > 0 {
-			what = fmt.Sprintf("%s (%s, %d of %d)", doc.Filename, doc.Stage, p.Done, p.Of)
+			detail = " (" + strconv.Itoa(p.Done) + " of " + strconv.Itoa(p.Of) + ")"
 		}
-		d.ui.say("reading", what, n, of)
+		d.ui.say("reading", doc.Filename, detail, n, of)
 		select {
 		case <-ctx.Done():
 			return doc, ctx.Err()
@@ -197,52 +228,44 @@ func (d *drafting) processed(ctx context.Context, id string, n, of int) (documen
 	}
 }
 
+// generate starts the writing.
+func (d *drafting) generate(ctx context.Context) (runID string, err error) {
+	var started struct {
+		Run struct {
+			ID string `json:"id"`
+		} `json:"run"`
+	}
+	err = d.cl.call(ctx, "POST", "/api/v1/blog/generate", d.wish, &started)
+	return started.Run.ID, err
+}
+
 // write follows the run in front of the user's eyes and saves the post.
 func (d *drafting) write(ctx context.Context, runID string) (result, error) {
-	res := result{Unused: []unused{}}
+	var res result
 	var failure error
 	err := d.cl.follow(ctx, runID, func(e event) error {
+		var err error
 		switch e.Type {
-		case "token":
-			var t struct{ Text string }
-			if err := json.Unmarshal(e.Data, &t); err != nil {
-				return err
-			}
-			d.ui.stream(t.Text)
-		case "step.started":
-			var s struct{ Step string }
-			if err := json.Unmarshal(e.Data, &s); err != nil {
-				return err
-			}
-			d.ui.say("writing", s.Step, 0, 0)
-		case "notice":
-			var n struct{ Detail string }
-			if err := json.Unmarshal(e.Data, &n); err != nil {
-				return err
-			}
-			d.ui.note(n.Detail)
 		case "run.completed":
-			return json.Unmarshal(e.Data, &res)
-		case "run.failed", "run.cancelled":
-			f := struct{ Code, Detail string }{"cancelled", "The run was cancelled."}
-			if e.Type == "run.failed" {
-				if err := json.Unmarshal(e.Data, &f); err != nil {
-					return err
-				}
-			}
-			failure = fault.New(fault.Invalid, f.Code, "%s", f.Detail)
+			err = json.Unmarshal(e.Data, &res)
+		case "run.failed":
+			var why struct{ Code, Detail string }
+			err = json.Unmarshal(e.Data, &why)
+			failure = fault.New(fault.Invalid, why.Code, "%s", why.Detail)
+		case "run.cancelled":
+			failure = fault.New(fault.Invalid, "run_cancelled", "The writing was cancelled; the draft keeps what was written.")
+		default:
+			err = d.show(e)
 		}
-		return nil
+		return err
 	})
 	if err != nil || failure != nil {
 		return res, firstError(failure, err)
 	}
-	var r run
-	if err := d.cl.call(ctx, "GET", "/api/v1/runs/"+runID, nil, &r); err != nil {
-		return res, err
+	if res.DraftID == "" {
+		return res, fault.New(fault.Invalid, "no_draft", "The run %s wrote no draft.", runID)
 	}
-	res.DraftID = r.Subject.ID
-	var dr draft
+	var dr struct{ Title string }
 	if err := d.cl.call(ctx, "GET", "/api/v1/blog/"+res.DraftID, nil, &dr); err != nil {
 		return res, err
 	}
@@ -251,56 +274,23 @@ func (d *drafting) write(ctx context.Context, runID string) (result, error) {
 	return res, err
 }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// show lets the user see an event.
+func (d *drafting) show(e event) error {
+	var data struct{ Text, Step, Detail string }
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return fmt.Errorf("read event %s: %w", e.Type, err)
+	}
+	switch e.Type {
+	case "token", "snapshot":
+		d.ui.stream(data.Text)
+	case "step.started":
+		d.ui.say("writing:", data.Step, "", 0, 0)
+	case "notice":
+		d.ui.note(data.Detail)
+	case "run.restarted":
+		d.ui.note("The writing was interrupted and goes on.")
 	}
 	return nil
-}
-
-// export saves the post whole or not at all.
-func (d *drafting) export(ctx context.Context, id string) (path string, err error) {
-	body, err := json.Marshal(map[string]string{"format": d.format, "citations": d.cite, "preset": d.preset})
-	if err != nil {
-		return "", err
-	}
-	resp, err := d.cl.send(ctx, "POST", "/api/v1/blog/"+id+"/export", strings.NewReader(string(body)), http.Header{"Content-Type": {"application/json"}})
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", fmt.Errorf("read post: %w", err)
-	}
-	if d.out == "-" {
-		d.ui.end()
-		_, err = d.Stdout.Write(data)
-		return "-", err
-	}
-	path = d.out
-	if path == "" {
-		path = downloadName(resp.Header.Get("Content-Disposition"))
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", fmt.Errorf("make folder of the post: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".byline-*")
-	if err != nil {
-		return "", fmt.Errorf("save post: %w", err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	err = firstError(err, tmp.Chmod(0o644), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return "", fmt.Errorf("save post: %w", err)
-	}
-	return path, nil
 }
 
 func (d *drafting) finish(res result) error {
@@ -309,30 +299,34 @@ func (d *drafting) finish(res result) error {
 		d.exit = ExitPartly
 	}
 	out := d.Stdout
-	if res.Path == "-" {
+	if res.Path == "-" { // the post is there
 		out = d.Stderr
 	}
 	if d.json {
-		return json.NewEncoder(out).Encode(res)
+		return d.printJSON(out, res)
 	}
 	d.tellUnused(res.Unused)
-	fmt.Fprintf(out, "%s: %q, %d words, %d of %d sentences cited\n", res.Path, res.Title, res.Words, res.Cited, res.Sentences)
-	return nil
+	_, err := fmt.Fprintf(out, "%s: %q, %d words, %d of %d sentences cited\n", clean(res.Path), res.Title, res.Words, res.Cited, res.Sentences)
+	return err
 }
 
 func (d *drafting) tellUnused(all []unused) {
+	d.ui.end()
 	if len(all) > 0 {
-		d.ui.end()
 		fmt.Fprintf(d.Stderr, "Not used:\n")
 	}
 	for _, u := range all {
-		fmt.Fprintf(d.Stderr, "  %s: %s\n", u.Path, u.Reason)
+		fmt.Fprintf(d.Stderr, "  %s: %s\n", clean(u.Path), clean(u.Reason))
 	}
 }
 
+// reason is an error in one sentence.
 func reason(err error) string {
-	if f := fault.Of(err); f.Kind != fault.Internal {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.Say
+	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return "It cannot be read: " + pe.Err.Error() + "."
 	}
 	return err.Error()
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io/fs"
-	"mime"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +24,7 @@ func expand(args []string) (paths []string, skipped []unused, err error) {
 		matches := []string{arg}
 		if _, err := os.Stat(arg); err != nil {
 			if matches, err = filepath.Glob(arg); err != nil || len(matches) == 0 {
-				return nil, nil, fmt.Errorf("there is no file, folder or match for %q%.0w", arg, errUsage)
+				return nil, nil, usage("there is no file, folder or match for %q", arg)
 			}
 		}
 		for _, m := range matches {
@@ -58,14 +57,4 @@ func expand(args []string) (paths []string, skipped []unused, err error) {
 		}
 	}
 	return paths, skipped, nil
-}
-
-// downloadName takes the file name of a Content-Disposition; it is ours, and still only its last part is used.
-func downloadName(header string) string {
-	_, params, err := mime.ParseMediaType(header)
-	name := filepath.Base(params["filename"])
-	if err != nil || name == "." || name == string(filepath.Separator) {
-		return "post.md"
-	}
-	return name
 }

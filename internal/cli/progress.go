@@ -23,14 +23,19 @@ type progress struct {
 }
 
 func newProgress(w io.Writer, silent bool) *progress {
-	f, ok := w.(*os.File)
-	return &progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd())), silent: silent}
+	return &progress{w: w, terminal: isTerminal(w), silent: silent}
 }
 
-// say tells what is being done; n of of things are done already, 0 of 0 is unknown.
-func (p *progress) say(verb, what string, n, of int) {
-	line := verb + " " + what
-	if p.silent || line == p.last {
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// say tells what is being done; n of of things are done already, 0 of 0 is unknown. detail changes often, so that only a
+// terminal shows it.
+func (p *progress) say(verb, what, detail string, n, of int) {
+	line := verb + " " + clean(what)
+	if p.silent || !p.terminal && line == p.last {
 		return
 	}
 	p.last = line
@@ -42,6 +47,7 @@ func (p *progress) say(verb, what string, n, of int) {
 		return
 	}
 	if p.bar == nil {
+		p.end()
 		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(),
 			progressbar.OptionThrottle(60*time.Millisecond), progressbar.OptionSpinnerType(14))
 	}
@@ -49,7 +55,7 @@ func (p *progress) say(verb, what string, n, of int) {
 		p.bar.ChangeMax(of)
 		p.bar.Set(n) //nolint:errcheck // a bar that cannot be drawn harms nobody
 	}
-	p.bar.Describe(line)
+	p.bar.Describe(line + detail)
 }
 
 // stream shows text as it is written; only a terminal wants it.
@@ -59,7 +65,7 @@ func (p *progress) stream(text string) {
 	}
 	p.clear()
 	p.streaming = !strings.HasSuffix(text, "\n")
-	fmt.Fprint(p.w, text)
+	fmt.Fprint(p.w, clean(text))
 }
 
 // note tells something worth knowing.
@@ -68,7 +74,7 @@ func (p *progress) note(text string) {
 		return
 	}
 	p.end()
-	fmt.Fprintln(p.w, text)
+	fmt.Fprintln(p.w, clean(text))
 }
 
 func (p *progress) clear() {

@@ -25,7 +25,7 @@ type hit struct {
 
 func (c *command) searchCmd() *cobra.Command {
 	var top int
-	var mode string
+	mode := "hybrid"
 	var explain bool
 	cmd := &cobra.Command{
 		Use:     "search QUESTION...",
@@ -44,8 +44,7 @@ func (c *command) searchCmd() *cobra.Command {
 				if err := cl.call(cmd.Context(), "POST", "/api/v1/documents/search", ask, &raw); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintln(c.Stdout, strings.TrimSpace(string(raw)))
-				return err
+				return c.printJSON(c.Stdout, raw)
 			}
 			var answer struct {
 				Results  []hit    `json:"results"`
@@ -56,53 +55,51 @@ func (c *command) searchCmd() *cobra.Command {
 				return err
 			}
 			for i, h := range answer.Results {
-				c.showHit(i+1, h)
+				if err := c.showHit(i+1, h); err != nil {
+					return err
+				}
 			}
 			if len(answer.Results) == 0 {
 				fmt.Fprintln(c.Stdout, "Nothing was found.")
 			}
 			for _, d := range answer.Degraded {
-				fmt.Fprintf(c.Stderr, "degraded: %s\n", d)
+				fmt.Fprintf(c.Stderr, "degraded: %s\n", clean(d))
 			}
 			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.IntVarP(&top, "top", "k", 5, "how many passages")
-	f.StringVar(&mode, "mode", "hybrid", "hybrid or lexical")
+	f.Var(choice{&mode, []string{"hybrid", "lexical", "semantic"}}, "mode", "hybrid, lexical or semantic")
 	f.BoolVar(&explain, "explain", false, "say why each was found")
 	return cmd
 }
 
-func (c *command) showHit(n int, h hit) {
+func (c *command) showHit(n int, h hit) error {
 	bold, plain := "", ""
-	if newProgress(c.Stdout, false).terminal {
+	if isTerminal(c.Stdout) {
 		bold, plain = "\x1b[1m", "\x1b[0m"
 	}
-	fmt.Fprintf(c.Stdout, "%d. %s%s%s", n, bold, h.DocumentName, plain)
-	if h.Page > 0 {
-		fmt.Fprintf(c.Stdout, ", p. %d", h.Page)
-	}
-	fmt.Fprintf(c.Stdout, " (score %.2f, bytes %d-%d)\n", h.Score, h.Start, h.End)
 	var b strings.Builder
+	fmt.Fprintf(&b, "%d. %s%s%s", n, bold, clean(h.DocumentName), plain)
+	if h.Page > 0 {
+		fmt.Fprintf(&b, ", p. %d", h.Page)
+	}
+	fmt.Fprintf(&b, " (score %.2f, bytes %d-%d)\n", h.Score, h.Start, h.End)
+	var text strings.Builder
 	at := 0
 	for _, s := range h.Highlights {
-		b.WriteString(clean(h.Content[at:s.Start]) + bold + clean(h.Content[s.Start:s.End]) + plain)
+		if s.Start < at || s.End < s.Start || s.End > len(h.Content) {
+			continue
+		}
+		text.WriteString(clean(h.Content[at:s.Start]) + bold + clean(h.Content[s.Start:s.End]) + plain)
 		at = s.End
 	}
-	b.WriteString(clean(h.Content[at:]))
-	fmt.Fprintf(c.Stdout, "   %s\n", strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", "\n   "))
+	text.WriteString(clean(h.Content[at:]))
+	fmt.Fprintf(&b, "   %s\n", strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n   "))
 	if len(h.Explain) > 0 {
-		fmt.Fprintf(c.Stdout, "   %s\n", h.Explain)
+		fmt.Fprintf(&b, "   %s\n", clean(string(h.Explain)))
 	}
-}
-
-// clean takes control characters out: a source must not steer somebody's terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '\ufffd'
-		}
-		return r
-	}, s)
+	_, err := fmt.Fprint(c.Stdout, b.String())
+	return err
 }

@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +18,10 @@ func (c *command) serveCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the library over HTTP",
-		Long:  "Serves the library in the data directory until it is stopped (Ctrl-C, SIGTERM). Runs that are under way go on at the next start.",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context()) },
+		Long: `Serves the library in the data directory until it is stopped (Ctrl-C, SIGTERM). Open requests are then finished, and runs
+that are under way go on at the next start. A second Ctrl-C ends it at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context()) },
 	}
 }
 
@@ -37,44 +38,67 @@ func (c *command) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lib, err := c.Open(ctx, Options{Config: cfg, Log: c.logger(cfg), Server: true})
+	log := c.logger(cfg, slog.LevelInfo)
+	lib, err := c.Open(ctx, Options{Config: cfg, Log: log, Server: true})
 	if err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", cfg.Server.Listen)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen at %s (BYLINE_LISTEN sets another address): %w", cfg.Server.Listen, err), lib.Close())
+		return errors.Join(fmt.Errorf("serve at %s (--listen or BYLINE_LISTEN names another address; port 0 takes a free one): %w", cfg.Server.Listen, err), lib.Close())
 	}
 	url := "http://" + reachable(l.Addr())
-	srv := &http.Server{Handler: lib.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
-	if err := announce(cfg.Storage.Data, running{url, lib.LocalToken(), os.Getpid()}); err != nil {
-		return errors.Join(err, l.Close(), lib.Close())
+	srv := &http.Server{
+		Handler: lib.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	err = firstError(announce(cfg.Storage.Data, running{url, lib.LocalToken(), os.Getpid()}), c.greet(url, lib.SetupToken()))
+	if err != nil {
+		return errors.Join(err, l.Close(), retract(cfg.Storage.Data), lib.Close())
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	c.greet(url, lib.SetupToken())
 	select {
 	case err = <-served: // only on a broken listener
 	case <-ctx.Done():
-		fmt.Fprintln(c.Stderr, "Stopping: open requests are finished, runs go on at the next start.")
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Server.DrainTimeout)
-		lib.Drain(drain) // streams end here, so that Shutdown need not wait for them
-		err = srv.Shutdown(drain)
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = srv.Close()
+		if !c.quiet {
+			fmt.Fprintln(c.Stderr, "Stopping: open requests are finished, runs go on at the next start. Ctrl-C again ends it at once.")
 		}
+		err = stopServing(context.WithoutCancel(ctx), srv, lib, cfg.Server.DrainTimeout)
 		<-served
 	}
 	return errors.Join(err, retract(cfg.Storage.Data), lib.Close())
 }
 
-// greet tells where it is, and how the first account is opened.
-func (c *command) greet(url, setupToken string) {
-	fmt.Fprintf(c.Stdout, "Byline is at %s (documentation: %s/docs)\n", url, url)
-	if setupToken != "" {
-		fmt.Fprintf(c.Stdout, "Open the first account: %s/setup#token=%s\n", url, setupToken)
+// stopServing gives open requests and runs the same time; requests that are still open then are closed.
+func stopServing(ctx context.Context, srv *http.Server, lib Library, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var drained sync.WaitGroup
+	drained.Go(func() { lib.Drain(ctx) }) // ends the streams at once, for which Shutdown waits
+	err := srv.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = srv.Close()
 	}
+	drained.Wait()
+	return err
+}
+
+// greet tells where it is, and how the first account is opened. The token is in the fragment, which no server or log sees.
+func (c *command) greet(url, setupToken string) error {
+	setup := ""
+	if setupToken != "" {
+		setup = url + "/setup#token=" + setupToken
+	}
+	if c.json {
+		return c.printJSON(c.Stdout, map[string]string{"url": url, "setup_url": setup})
+	}
+	text := fmt.Sprintf("Byline is at %s (documentation: %s/docs)\n", url, url)
+	if setup != "" {
+		text += fmt.Sprintf("Open the first account, once: %s\n", setup)
+	}
+	_, err := fmt.Fprint(c.Stdout, text)
+	return err
 }
 
 // reachable is an address that this machine's own programs can use: a listener on all addresses is reached by loopback.
@@ -88,18 +112,3 @@ func reachable(a net.Addr) string {
 	}
 	return t.String()
 }
-
-// announce writes serve.json for the command line.
-func announce(dir string, r running) error {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	tmp := filepath.Join(dir, "."+serveFile)
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", serveFile, err)
-	}
-	return os.Rename(tmp, filepath.Join(dir, serveFile))
-}
-
-func retract(dir string) error { return os.Remove(filepath.Join(dir, serveFile)) }

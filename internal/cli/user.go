@@ -2,7 +2,7 @@ package cli
 
 import (
 	"bufio"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +29,7 @@ func (c *command) userCmd() *cobra.Command {
 		Long:  "Opens an account. The password is asked for on a terminal, else it is the first line of standard input.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := c.password()
+			password, err := c.password(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -44,9 +44,9 @@ func (c *command) userCmd() *cobra.Command {
 				return err
 			}
 			if c.json {
-				return json.NewEncoder(c.Stdout).Encode(u)
+				return c.printJSON(c.Stdout, u)
 			}
-			_, err = fmt.Fprintf(c.Stdout, "%s is %s\n", u.Email, u.Role)
+			_, err = fmt.Fprintf(c.Stdout, "%s is %s\n", clean(u.Email), u.Role)
 			return err
 		},
 	}
@@ -66,10 +66,10 @@ func (c *command) userCmd() *cobra.Command {
 				return err
 			}
 			if c.json {
-				return json.NewEncoder(c.Stdout).Encode(all.Users)
+				return c.printJSON(c.Stdout, all)
 			}
 			for _, u := range all.Users {
-				fmt.Fprintf(c.Stdout, "%s\t%s\t%s\n", u.Email, u.Role, u.FullName)
+				fmt.Fprintf(c.Stdout, "%s\t%s\t%s\n", clean(u.Email), u.Role, clean(u.FullName))
 			}
 			return nil
 		},
@@ -80,19 +80,13 @@ func (c *command) userCmd() *cobra.Command {
 
 // password asks twice on a terminal and reads one line elsewhere. It is never an argument: those are seen by everybody on
 // the machine.
-func (c *command) password() (string, error) {
-	if f, ok := c.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		ask := func(prompt string) (string, error) {
-			fmt.Fprint(c.Stderr, prompt)
-			b, err := term.ReadPassword(int(f.Fd()))
-			fmt.Fprintln(c.Stderr)
-			return string(b), err
-		}
-		first, err := ask("Password: ")
+func (c *command) password(ctx context.Context) (string, error) {
+	if f, ok := c.Stdin.(*os.File); ok && isTerminal(f) {
+		first, err := c.ask(ctx, f, "Password: ")
 		if err != nil {
 			return "", err
 		}
-		again, err := ask("Again: ")
+		again, err := c.ask(ctx, f, "Again: ")
 		if err == nil && again != first {
 			err = errors.New("the two passwords differ; nothing was changed")
 		}
@@ -103,4 +97,31 @@ func (c *command) password() (string, error) {
 		return "", fmt.Errorf("read password: %w", err)
 	}
 	return strings.TrimRight(line, "\r\n"), nil
+}
+
+// ask reads a line that the terminal does not show. Ctrl-C ends the waiting; the reading itself can't be called off, and
+// ends with the program.
+func (c *command) ask(ctx context.Context, terminal *os.File, prompt string) (string, error) {
+	fd := int(terminal.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("ask for password: %w", err)
+	}
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answered := make(chan answer, 1)
+	fmt.Fprint(c.Stderr, prompt)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		answered <- answer{text, err}
+	}()
+	defer fmt.Fprintln(c.Stderr)
+	select {
+	case a := <-answered:
+		return string(a.text), a.err
+	case <-ctx.Done():
+		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
 }

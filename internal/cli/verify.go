@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -29,10 +28,10 @@ that is stored, the database's own files included: after a deletion it must not 
 				c.exit = ExitFailed
 			}
 			if c.json {
-				return json.NewEncoder(c.Stdout).Encode(map[string]any{"problems": append([]string{}, problems...), "checked": checked})
+				return c.printJSON(c.Stdout, map[string]any{"problems": append([]string{}, problems...), "checked": checked})
 			}
 			for _, p := range problems {
-				fmt.Fprintln(c.Stdout, p)
+				fmt.Fprintln(c.Stdout, clean(p))
 			}
 			_, err = fmt.Fprintf(c.Stdout, "%s; %d problems\n", checked, len(problems))
 			return err

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 
@@ -14,27 +13,10 @@ func (c *command) versionCmd() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := map[string]string{"version": Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			if c.json {
-				return json.NewEncoder(c.Stdout).Encode(v)
+				return c.printJSON(c.Stdout, v)
 			}
 			_, err := fmt.Fprintf(c.Stdout, "byline %s (%s, %s)\n", v["version"], v["go"], v["platform"])
 			return err
-		},
-	}
-}
-
-func (c *command) warmCmd() *cobra.Command {
-	return &cobra.Command{
-		Use: "warm", Short: "Prepare what is slow the first time (reading PDFs)", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
-			if err != nil {
-				return err
-			}
-			lib, err := c.Open(cmd.Context(), Options{Config: cfg, Log: c.logger(cfg)})
-			if err != nil {
-				return err
-			}
-			return firstError(lib.Warm(cmd.Context()), lib.Close())
 		},
 	}
 }
