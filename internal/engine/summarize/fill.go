@@ -35,8 +35,11 @@ const (
 )
 
 // Fill chooses units for each section. found has the evidence of a search for each, and may be nil.
-// About words are taken in all, key points left out: Budget says how many.
+// About words are taken in all, key points included: Budget says how many.
 func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
+	if words >= pointsFrom && s.have() > words {
+		words -= pointCount(words) * pointWords
+	}
 	f := filling{survey: s, words: words, used: map[int]bool{}, listed: map[int]bool{}}
 	f.candidates(sections, found)
 	var p Post
@@ -390,12 +393,14 @@ const (
 	fewPoints, manyPoints = 3, 5
 	pointsFrom            = 200 // words of a post
 	shortPoint, longPoint = 7, 36
+	figurePoint           = 0.4
+	pointWords            = 20 // about
 )
 
 // keyPoints are the best sentences of different sections that stand alone.
 func (f *filling) keyPoints(sections []Filled) []int {
 	s := f.survey
-	if f.total < pointsFrom {
+	if f.total < pointsFrom-fewPoints*pointWords {
 		return nil
 	}
 	var best []int // of each section
@@ -406,7 +411,7 @@ func (f *filling) keyPoints(sections []Filled) []int {
 			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint {
 				continue
 			}
-			if at < 0 || u.score > s.Units[at].score {
+			if at < 0 || f.point(id) > f.point(at) {
 				at = id
 			}
 		}
@@ -414,14 +419,28 @@ func (f *filling) keyPoints(sections []Filled) []int {
 			best = append(best, at)
 		}
 	}
-	n := min(manyPoints, max(fewPoints, f.total/120))
+	n := pointCount(f.total)
 	if len(best) > n {
 		ranked := slices.Clone(best)
-		slices.SortStableFunc(ranked, func(a, b int) int { return cmp.Compare(s.Units[b].score, s.Units[a].score) })
+		slices.SortStableFunc(ranked, func(a, b int) int { return cmp.Compare(f.point(b), f.point(a)) })
 		best = slices.DeleteFunc(best, func(id int) bool { return !slices.Contains(ranked[:n], id) })
 	}
 	if len(best) < fewPoints {
 		return nil
 	}
 	return best
+}
+
+// pointCount is how many key points a post of that many words has.
+func pointCount(words int) int {
+	const each = 120
+	return min(manyPoints, max(fewPoints, words/each))
+}
+
+// point is the score of a unit as a key point: those that state figures are what people look for.
+func (f *filling) point(id int) float64 {
+	if strings.ContainsAny(f.survey.Quote(id), "0123456789") {
+		return f.survey.Units[id].score + figurePoint
+	}
+	return f.survey.Units[id].score
 }

@@ -23,6 +23,9 @@ type phrase struct {
 	score float64
 }
 
+// lengthWeight is log2 of a phrase's words; single ones, which C-value leaves out, count half a pair.
+var lengthWeight = [...]float64{0, 0.5, 1, 1.58}
+
 const (
 	longPhrase  = 3 // words
 	manyPhrases = 12
@@ -68,7 +71,7 @@ func (s *Survey) phrases() []string {
 		if p.hosts > 0 {
 			often -= float64(p.held) / float64(p.hosts)
 		}
-		p.score = math.Log2(1+float64(p.words)) * often / (1 + math.Log2(1+float64(p.first)/10))
+		p.score = lengthWeight[p.words] * often / (1 + math.Log2(1+float64(p.first)/10))
 	}
 	slices.SortStableFunc(order, func(a, b *phrase) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.first, b.first), strings.Compare(a.key, b.key))

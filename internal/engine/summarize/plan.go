@@ -49,13 +49,19 @@ func (s *Survey) Budget(asked int) int {
 	if asked <= 0 {
 		asked = DefaultWords
 	}
-	have := 0
+	have := s.have()
+	return max(min(asked, have), min(minWords, have))
+}
+
+// have is the number of words that can be taken.
+func (s *Survey) have() int {
+	n := 0
 	for _, u := range s.Units {
 		if !u.outside {
-			have += u.Words
+			n += u.Words
 		}
 	}
-	return max(min(asked, have), min(minWords, have))
+	return n
 }
 
 // Plan chooses the headings: the user's outline, else the topics and what else the sources are about, else that alone.
@@ -96,6 +102,22 @@ type group struct {
 	words  int
 }
 
+const (
+	again  = 0.25 // a source that has a heading already stands back behind the others
+	shared = 0.5  // a heading that several sources have matters more
+)
+
+// sourcesOf counts the sources that have material for a group.
+func (s *Survey) sourcesOf(g group) int {
+	var seen []int
+	for _, l := range g.leaves {
+		if src := s.sections[l].source; !slices.Contains(seen, src) {
+			seen = append(seen, src)
+		}
+	}
+	return len(seen)
+}
+
 // headings are the best n headings that the sources have, in the order of the most central source first.
 func (s *Survey) headings(n int) []Section {
 	groups := s.groups()
@@ -107,8 +129,7 @@ func (s *Survey) headings(n int) []Section {
 			if chosen[i] || g.words < enoughMaterial && len(groups) > 1 {
 				continue
 			}
-			const again = 0.25 // a source that has a heading already stands back behind the others
-			if score := g.score - again*float64(from[s.sections[g.leaves[0]].source]); best < 0 || score > bestScore {
+			if score := g.score + shared*float64(s.sourcesOf(g)-1) - again*float64(from[s.sections[g.leaves[0]].source]); best < 0 || score > bestScore {
 				best, bestScore = i, score
 			}
 		}

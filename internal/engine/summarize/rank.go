@@ -2,6 +2,7 @@ package summarize
 
 import (
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -185,7 +186,12 @@ const (
 	leanPenalty = 0.3
 	longPenalty = 0.3
 	longWords   = 45
+
+	questionPenalty = 0.6
 )
+
+// question tells sentences that ask, or tell of somebody who asks: without the answer they leave a reader with nothing.
+var question = regexp.MustCompile(`[?？]["'”’)]*$|\bask(s|ed)? (why|whether|how|what|when|where|who|if|about)\b|(인지|는지|냐고) (묻|물)`)
 
 // rank scores all units: sentences vote for earlier ones of their section, sections for earlier ones of their source, and
 // sources for each other.
@@ -226,6 +232,9 @@ func (s *Survey) rank() {
 		if u.Kind == Sentence && u.Words > longWords {
 			u.score -= longPenalty
 		}
+		if question.MatchString(text) {
+			u.score -= questionPenalty
+		}
 	}
 }
 
@@ -256,8 +265,10 @@ func (s *Survey) rankSections(acc *tally, vectors [][]entry) [][]entry {
 
 // rankSources orders the sources by how much they have in common with the others.
 func (s *Survey) rankSources(acc *tally, whole [][]entry) {
-	for _, v := range whole {
-		acc.add(v)
+	for i, v := range whole {
+		if !s.isSuperseded(i) {
+			acc.add(v)
+		}
 	}
 	score := make([]float64, len(whole))
 	for i, v := range whole {

@@ -230,7 +230,7 @@ func (s *Survey) cut(source int) {
 // Title is a title for the post: that of the most central source that was not superseded.
 func (s *Survey) Title() string {
 	for _, i := range s.central {
-		if !slices.ContainsFunc(s.Superseded, func(x Supersession) bool { return x.Source == i }) {
+		if !s.isSuperseded(i) {
 			return plain(s.Titles[i], s.Sources[i].Markdown)
 		}
 	}
@@ -239,3 +239,7 @@ func (s *Survey) Title() string {
 
 // SameSection tells whether two units stand in the same section of the same source.
 func (s *Survey) SameSection(a, b int) bool { return s.Units[a].section == s.Units[b].section }
+
+func (s *Survey) isSuperseded(source int) bool {
+	return slices.ContainsFunc(s.Superseded, func(x Supersession) bool { return x.Source == source })
+}

@@ -217,7 +217,7 @@ func startsLow(s string) bool {
 }
 
 var (
-	boilerplate = regexp.MustCompile(`(?i)all rights reserved|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|^page \d+( of \d+)?$|\bthis page (is )?intentionally left blank|무단\s*(전재|복제)|저작권자`)
+	boilerplate = regexp.MustCompile(`(?i)all rights reserved|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|^page \d+( of \d+)?$|\bthis page (is )?intentionally left blank|^(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|무단\s*(전재|복제)|저작권자`)
 	linkOnly    = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
 )
 
