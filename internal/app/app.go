@@ -121,8 +121,11 @@ func (a *App) openStores(ctx context.Context) error {
 	return nil
 }
 
+// databaseFile is SQLite's, in the data directory; its logs have the same name with an ending.
+const databaseFile = "byline.db"
+
 func storeOptions(cfg *config.Config, log *slog.Logger) store.Options {
-	return store.Options{Path: filepath.Join(cfg.Storage.Data, "byline.db"), DatabaseURL: cfg.Storage.DatabaseURL, Log: log}
+	return store.Options{Path: filepath.Join(cfg.Storage.Data, databaseFile), DatabaseURL: cfg.Storage.DatabaseURL, Log: log}
 }
 
 // build makes the services, from the rooms outwards.

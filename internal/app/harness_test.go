@@ -379,3 +379,17 @@ func (p *person) readEvents(r io.Reader, stop func(event) bool) []event {
 	}
 	return all
 }
+
+// verify runs `byline verify --contains` beside the running system.
+func (p *person) verify(dir string, contains ...string) []string {
+	p.t.Helper()
+	cfg, _, err := config.Load(config.Sources{Environ: []string{"BYLINE_DATA=" + dir}, Dir: p.t.TempDir()})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	problems, _, err := app.Verify(p.t.Context(), cfg, contains)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return problems
+}

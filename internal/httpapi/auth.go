@@ -17,7 +17,7 @@ import (
 type registerIn struct {
 	SetupToken string `header:"X-Setup-Token" doc:"Opens the first account from another machine; byline serve prints it"`
 	Body       struct {
-		strict
+		Strict
 		Email    string `json:"email" maxLength:"254" example:"name@example.com"`
 		Password string `json:"password" maxLength:"1024" doc:"At least 8 characters"`
 		FullName string `json:"full_name,omitempty" maxLength:"200"`
@@ -46,7 +46,7 @@ func (s *server) register(ctx context.Context, in *registerIn) (*userOut, error)
 
 type loginIn struct {
 	Body struct {
-		strict
+		Strict
 		Email    string `json:"email"`
 		Password string `json:"password"`
 	}
@@ -79,7 +79,7 @@ func (s *server) login(ctx context.Context, in *loginIn) (*tokensOut, error) {
 
 type refreshIn struct {
 	Body struct {
-		strict
+		Strict
 		RefreshToken string `json:"refresh_token"`
 	}
 }
@@ -114,7 +114,7 @@ func wantsStream(r *http.Request) bool {
 
 type addUserIn struct {
 	Body struct {
-		strict
+		Strict
 		Email    string `json:"email" maxLength:"254"`
 		Password string `json:"password" maxLength:"1024"`
 		FullName string `json:"full_name,omitempty" maxLength:"200"`

@@ -16,13 +16,13 @@ import (
 	"byline/internal/ident"
 )
 
-// cursorIn is a page of a list.
-type cursorIn struct {
+// CursorIn asks for a page of a list.
+type CursorIn struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" doc:"next of the page before"`
 }
 
-func (c cursorIn) check() error {
+func (c CursorIn) check() error {
 	if c.Cursor != "" && !ident.Valid(c.Cursor) {
 		return fault.Bad("query.cursor", "bad_cursor", "This cursor is not one of ours; leave it out to begin at the first page.")
 	}
@@ -38,14 +38,15 @@ func next[T any](page []T, limit int, id func(T) string) *string {
 	return &c
 }
 
-type documentPath struct {
+// DocumentPath names a document.
+type DocumentPath struct {
 	ID string `path:"doc_id"`
 }
 
 type documentOut struct{ Body documentShape }
 
 type listDocumentsIn struct {
-	cursorIn
+	CursorIn
 	Status string `query:"status" enum:"pending,processing,completed,failed"`
 	Type   string `query:"type"`
 	Tag    string `query:"tag"`
@@ -78,7 +79,7 @@ func (s *server) listDocuments(ctx context.Context, in *listDocumentsIn) (*docum
 	return out, nil
 }
 
-func (s *server) getDocument(ctx context.Context, in *documentPath) (*documentOut, error) {
+func (s *server) getDocument(ctx context.Context, in *DocumentPath) (*documentOut, error) {
 	if err := idParam("document", in.ID); err != nil {
 		return nil, err
 	}
@@ -87,9 +88,9 @@ func (s *server) getDocument(ctx context.Context, in *documentPath) (*documentOu
 }
 
 type patchDocumentIn struct {
-	documentPath
+	DocumentPath
 	Body struct {
-		strict
+		Strict
 		Title *string   `json:"title,omitempty" maxLength:"300"`
 		Tags  *[]string `json:"tags,omitempty" maxItems:"50"`
 	}
@@ -104,7 +105,7 @@ func (s *server) patchDocument(ctx context.Context, in *patchDocumentIn) (*docum
 }
 
 type deleteDocumentIn struct {
-	documentPath
+	DocumentPath
 	Purge bool `query:"purge_quotes" doc:"Remove its quotes from citations too"`
 }
 
@@ -136,7 +137,7 @@ func (s *server) deleteDocument(ctx context.Context, in *deleteDocumentIn) (*del
 }
 
 type processIn struct {
-	documentPath
+	DocumentPath
 	Key   string `header:"Idempotency-Key" maxLength:"255"`
 	Force bool   `query:"force" doc:"Anew, although it is complete; the old text is served until the new one is there"`
 	From  string `query:"from_stage" enum:"stored,extracted,chunked" doc:"Keep what was made up to this stage"`
@@ -167,7 +168,7 @@ func (s *server) processDocument(ctx context.Context, in *processIn) (*runOut, e
 }
 
 type listPassagesIn struct {
-	documentPath
+	DocumentPath
 	Limit  int  `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor int  `query:"cursor" minimum:"0" doc:"next of the page before"`
 	Boxes  bool `query:"boxes" doc:"With the rectangles on their pages"`
@@ -209,7 +210,7 @@ func (s *server) listPassages(ctx context.Context, in *listPassagesIn) (*passage
 }
 
 type getTextIn struct {
-	documentPath
+	DocumentPath
 	Start int `query:"start" minimum:"0" doc:"UTF-8 byte offset"`
 	Limit int `query:"limit" minimum:"1" maximum:"16777216" default:"1048576" doc:"Bytes at most"`
 }
@@ -242,7 +243,7 @@ func (s *server) getText(ctx context.Context, in *getTextIn) (*textOut, error) {
 	return out, nil
 }
 
-func (s *server) getContent(ctx context.Context, in *documentPath) (*huma.StreamResponse, error) {
+func (s *server) getContent(ctx context.Context, in *DocumentPath) (*huma.StreamResponse, error) {
 	if err := idParam("document", in.ID); err != nil {
 		return nil, err
 	}
@@ -268,7 +269,7 @@ func attachment(h http.Header, name, mediaType string) {
 }
 
 type getPageIn struct {
-	documentPath
+	DocumentPath
 	Number int `path:"number" minimum:"1"`
 	DPI    int `query:"dpi" minimum:"36" maximum:"300" default:"110"`
 }

@@ -14,7 +14,7 @@ import (
 )
 
 type briefBody struct {
-	strict
+	Strict
 	Topics         []string `json:"topics,omitempty" maxItems:"50"`
 	Audience       string   `json:"audience,omitempty" maxLength:"500"`
 	Tone           string   `json:"tone,omitempty" maxLength:"500"`
@@ -31,7 +31,7 @@ type generateIn struct {
 	Key     string `header:"Idempotency-Key" maxLength:"255"`
 	RawBody []byte
 	Body    struct {
-		strict
+		Strict
 		DocumentIDs  []string   `json:"document_ids" minItems:"1" maxItems:"500"`
 		Title        string     `json:"title,omitempty" maxLength:"300"`
 		Instructions string     `json:"instructions,omitempty" maxLength:"20000"`
@@ -78,7 +78,8 @@ func (s *server) generate(ctx context.Context, in *generateIn) (*huma.StreamResp
 	}}, nil
 }
 
-type draftPath struct {
+// DraftPath names a draft.
+type DraftPath struct {
 	ID string `path:"draft_id"`
 }
 
@@ -92,7 +93,7 @@ func toDraftOut(d draft.Draft) *draftOut { return &draftOut{etag(d.Version), toD
 func etag(version int) string { return `"` + strconv.Itoa(version) + `"` }
 
 type listDraftsIn struct {
-	cursorIn
+	CursorIn
 	Status string `query:"status" enum:"draft,generating,completed,published,failed"`
 	Query  string `query:"q" maxLength:"200" doc:"In the title"`
 }
@@ -122,7 +123,7 @@ func (s *server) listDrafts(ctx context.Context, in *listDraftsIn) (*draftsOut, 
 	return out, nil
 }
 
-func (s *server) getDraft(ctx context.Context, in *draftPath) (*draftOut, error) {
+func (s *server) getDraft(ctx context.Context, in *DraftPath) (*draftOut, error) {
 	if err := idParam("draft", in.ID); err != nil {
 		return nil, err
 	}
@@ -134,10 +135,10 @@ func (s *server) getDraft(ctx context.Context, in *draftPath) (*draftOut, error)
 }
 
 type putDraftIn struct {
-	draftPath
+	DraftPath
 	IfMatch string `header:"If-Match" doc:"The ETag of the version that was edited"`
 	Body    struct {
-		strict
+		Strict
 		Title      *string   `json:"title,omitempty" minLength:"1" maxLength:"300"`
 		Content    *string   `json:"content,omitempty" maxLength:"2000000"`
 		Categories *[]string `json:"categories,omitempty" maxItems:"50"`
@@ -175,7 +176,7 @@ func parseMatch(h string) (int, error) {
 	return v, nil
 }
 
-func (s *server) deleteDraft(ctx context.Context, in *draftPath) (*struct{}, error) {
+func (s *server) deleteDraft(ctx context.Context, in *DraftPath) (*struct{}, error) {
 	if err := idParam("draft", in.ID); err != nil {
 		return nil, err
 	}
@@ -183,7 +184,7 @@ func (s *server) deleteDraft(ctx context.Context, in *draftPath) (*struct{}, err
 }
 
 type listVersionsIn struct {
-	draftPath
+	DraftPath
 	Limit  int `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor int `query:"cursor" minimum:"0" doc:"next of the page before"`
 }
@@ -213,14 +214,15 @@ func (s *server) listVersions(ctx context.Context, in *listVersionsIn) (*version
 	return out, nil
 }
 
-type versionPath struct {
-	draftPath
+// VersionPath names a version of a draft.
+type VersionPath struct {
+	DraftPath
 	Number int `path:"number" minimum:"1"`
 }
 
 type versionOut struct{ Body versionShape }
 
-func (s *server) getVersion(ctx context.Context, in *versionPath) (*versionOut, error) {
+func (s *server) getVersion(ctx context.Context, in *VersionPath) (*versionOut, error) {
 	if err := idParam("draft", in.ID); err != nil {
 		return nil, err
 	}
@@ -229,14 +231,15 @@ func (s *server) getVersion(ctx context.Context, in *versionPath) (*versionOut, 
 		return nil, err
 	}
 	out := &versionOut{toVersion(v)}
-	out.Body.Content, out.Body.Citations = &v.Content, toCitations(v.Citations)
+	citations := toCitations(v.Citations)
+	out.Body.Content, out.Body.Citations = &v.Content, &citations
 	return out, nil
 }
 
 type exportIn struct {
-	draftPath
+	DraftPath
 	Body *struct {
-		strict
+		Strict
 		Format    string `json:"format,omitempty" enum:"markdown,html,json" default:"markdown"`
 		Preset    string `json:"preset,omitempty" enum:"jekyll,hugo,astro,eleventy,plain" default:"plain"`
 		Citations string `json:"citations,omitempty" enum:"footnotes,links,none" default:"footnotes"`

@@ -101,7 +101,7 @@ func (s *server) describe() huma.Config {
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
 	}
-	cfg.AllowAdditionalPropertiesByDefault = true // clients tolerate new fields; requests are strict by their own tag
+	cfg.AllowAdditionalPropertiesByDefault = true // clients tolerate new fields; requests are Strict by their own tag
 	return cfg
 }
 
@@ -164,11 +164,22 @@ func handle[In, Out any](s *server, method, path, id, tag, summary string, h fun
 	for _, o := range options {
 		o(&op)
 	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	op.Responses["default"] = s.errorResponse()
 	huma.Register(s.api, op, h)
 }
 
-// strict marks a request body whose unknown fields are refused.
-type strict struct {
+// errorResponse documents every answer that is not named.
+func (s *server) errorResponse() *huma.Response {
+	return &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: s.schemaOf(Problem{})}}}
+}
+
+// Inputs that several operations share are exported, since huma looks into no others.
+
+// Strict marks a request body whose unknown fields are refused.
+type Strict struct {
 	_ struct{} `additionalProperties:"false"`
 }
 

@@ -12,12 +12,13 @@ import (
 	"byline/internal/runs"
 )
 
-type runPath struct {
+// RunPath names a run.
+type RunPath struct {
 	ID string `path:"run_id"`
 }
 
 type listRunsIn struct {
-	cursorIn
+	CursorIn
 	Status  string `query:"status" enum:"queued,running,waiting,completed,failed,cancelled"`
 	Kind    string `query:"kind"`
 	Subject string `query:"subject_id" doc:"A document's or draft's id"`
@@ -58,7 +59,7 @@ func (s *server) run(ctx context.Context, id string) (runs.Run, error) {
 
 type oneRunOut struct{ Body runShape }
 
-func (s *server) getRun(ctx context.Context, in *runPath) (*oneRunOut, error) {
+func (s *server) getRun(ctx context.Context, in *RunPath) (*oneRunOut, error) {
 	r, err := s.run(ctx, in.ID)
 	return &oneRunOut{toRun(r)}, err
 }
@@ -69,7 +70,7 @@ type stepsOut struct {
 	}
 }
 
-func (s *server) listSteps(ctx context.Context, in *runPath) (*stepsOut, error) {
+func (s *server) listSteps(ctx context.Context, in *RunPath) (*stepsOut, error) {
 	if _, err := s.run(ctx, in.ID); err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (s *server) listSteps(ctx context.Context, in *runPath) (*stepsOut, error) 
 	return out, nil
 }
 
-func (s *server) cancelRun(ctx context.Context, in *runPath) (*runOut, error) {
+func (s *server) cancelRun(ctx context.Context, in *RunPath) (*runOut, error) {
 	if err := idParam("run", in.ID); err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func (s *server) cancelRun(ctx context.Context, in *runPath) (*runOut, error) {
 }
 
 type requeueIn struct {
-	runPath
+	RunPath
 	Key string `header:"Idempotency-Key" maxLength:"255"`
 }
 
@@ -121,7 +122,7 @@ func (s *server) requeueRun(ctx context.Context, in *requeueIn) (*runOut, error)
 }
 
 type eventsIn struct {
-	runPath
+	RunPath
 	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that the client has"`
 	After       string `query:"after" doc:"The same for clients that cannot set headers"`
 }

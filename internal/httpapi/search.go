@@ -10,13 +10,13 @@ import (
 
 type searchIn struct {
 	Body struct {
-		strict
+		Strict
 		Query       string   `json:"query" minLength:"1" maxLength:"2000"`
 		DocumentIDs []string `json:"document_ids,omitempty" maxItems:"1000"`
 		TopK        int      `json:"top_k,omitempty" minimum:"1" maximum:"100" default:"5"`
 		Mode        string   `json:"mode,omitempty" enum:"hybrid,lexical,semantic" default:"hybrid"`
 		Filters     *struct {
-			strict
+			Strict
 			Type     []string  `json:"type,omitempty"`
 			Tag      []string  `json:"tag,omitempty"`
 			Language []string  `json:"language,omitempty"`

@@ -253,17 +253,17 @@ func toCitations(cs []draft.Citation) []citationShape {
 }
 
 type versionShape struct {
-	Number    int             `json:"number"`
-	ID        string          `json:"id"`
-	ParentIDs []string        `json:"parent_ids"`
-	Author    string          `json:"author,omitempty" doc:"A user's id; absent for the writer"`
-	Cause     string          `json:"cause" enum:"generate,refine,edit,autosave,restore,merge,import"`
-	Title     string          `json:"title"`
-	Content   *string         `json:"content,omitempty"`
-	Message   string          `json:"message,omitempty"`
-	Words     int             `json:"words"`
-	Citations []citationShape `json:"citations,omitempty"`
-	CreatedAt time.Time       `json:"created_at"`
+	Number    int              `json:"number"`
+	ID        string           `json:"id"`
+	ParentIDs []string         `json:"parent_ids"`
+	Author    string           `json:"author,omitempty" doc:"A user's id; absent for the writer"`
+	Cause     string           `json:"cause" enum:"generate,refine,edit,autosave,restore,merge,import"`
+	Title     string           `json:"title"`
+	Content   *string          `json:"content,omitempty"`
+	Message   string           `json:"message,omitempty"`
+	Words     int              `json:"words"`
+	Citations *[]citationShape `json:"citations,omitempty"`
+	CreatedAt time.Time        `json:"created_at"`
 }
 
 func toVersion(v draft.Version) versionShape {

@@ -65,7 +65,7 @@ func (s *server) handleUpload(path string) {
 			Properties: map[string]*huma.Schema{"file": binary, "files": {Type: "array", Items: binary}}}}}},
 		Responses: map[string]*huma.Response{
 			"200": jsonOf("These bytes were there", doc), "201": jsonOf("Stored", doc), "207": jsonOf("Several files", one),
-			"default": {Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: s.schemaOf(Problem{})}}},
+			"default": s.errorResponse(),
 		},
 	})
 }
