@@ -125,7 +125,11 @@ func (d *drafting) run(ctx context.Context, args []string) error {
 		if cl.remote() {
 			when = "in the server"
 		}
-		return d.interrupted(ctx, err, fmt.Sprintf("The writing goes on %s. Take it up with: %s", when, d.resumeCommand(runID)))
+		how := fmt.Sprintf("The writing goes on %s. Take it up with: %s", when, d.resumeCommand(runID))
+		if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Unavailable {
+			return fault.New(f.Kind, f.Code, "%s %s", f.Say, how).Because(err)
+		}
+		return d.interrupted(ctx, err, how)
 	}
 	res.Unused = append([]unused{}, skipped...)
 	return d.finish(res)
