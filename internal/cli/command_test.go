@@ -242,7 +242,7 @@ func TestSearch(t *testing.T) {
 	s := newSession(t)
 	s.lib.answers["POST /api/v1/documents/search"] = func(w http.ResponseWriter, r *http.Request) bool {
 		s.lib.remember("search", `{"total":2,"degraded":["vectors\u001b[2J"],"results":[
-			{"content":"The heat pump\u001b]0;owned\u0007 is in\nthe east wing.","document_id":"D","document_name":"plan\u009b2J.pdf","score":0.5,"page":3,"start":10,"end":40,
+			{"content":"The heat pump\u001b]0;owned\u0007 is in\nthe east wing.","document_id":"D","document_name":"plan`+"\u009b"+`2J.pdf","score":0.5,"page":3,"start":10,"end":40,
 			 "highlights":[{"start":4,"end":8},{"start":2,"end":3},{"start":9,"end":900},{"start":9,"end":13}],"explain":{"lexical":{"rank":1}}},
 			{"content":"x","document_name":"notes.txt","score":1,"start":0,"end":1,"highlights":[]}]}`, 200)(w, r)
 		return true

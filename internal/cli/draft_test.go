@@ -57,7 +57,9 @@ func TestDraftTellsWhatItCouldNotUse(t *testing.T) {
 	for _, name := range []string{"good.md", "refused.bin", "scan.pdf", "again.md", "esc\x1b[2J.md"} {
 		s.write(name, "x")
 	}
-	s.write("secret.md", "x")
+	if _, err := os.Stat("/proc/self/mem"); err != nil {
+		t.Skip("there is no /proc/self/mem, a file that can be opened and not be read")
+	}
 	if err := os.Symlink("/proc/self/mem", "unreadable.md"); err != nil {
 		t.Fatal(err)
 	}
