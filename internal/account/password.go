@@ -61,15 +61,19 @@ func (h *hasher) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+func (h *hasher) hash(ctx context.Context, password string) (encoded string, err error) {
 	leave, err := h.enter(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
 	if h.method == Bcrypt {
-		b, err := bcrypt.GenerateFromPassword([]byte(password), bcryptCost)
-		return string(b), err
+		aside(func() {
+			var b []byte
+			b, err = bcrypt.GenerateFromPassword([]byte(password), bcryptCost)
+			encoded = string(b)
+		})
+		return encoded, err
 	}
 	salt := make([]byte, saltSize)
 	rand.Read(salt) //nolint:errcheck // crypto/rand.Read never fails
@@ -84,7 +88,7 @@ func (h *hasher) check(ctx context.Context, encoded, password string) (ok, outda
 	}
 	defer leave()
 	if strings.HasPrefix(encoded, "$2") {
-		ok = bcrypt.CompareHashAndPassword([]byte(encoded), []byte(password)) == nil
+		aside(func() { ok = bcrypt.CompareHashAndPassword([]byte(encoded), []byte(password)) == nil })
 		return ok, h.method != Bcrypt, nil
 	}
 	var version, memory, passes, lanes int
@@ -105,8 +109,22 @@ func (h *hasher) check(ctx context.Context, encoded, password string) (ok, outda
 	return ok, h.method != Argon2id || memory != argonMemory || passes != argonPasses || lanes != argonLanes, nil
 }
 
-func argonKey(password string, salt []byte, passes, memory uint32, lanes uint8) []byte {
-	return argon2.IDKey([]byte(password), salt, passes, memory, lanes, argonKeySize)
+func argonKey(password string, salt []byte, passes, memory uint32, lanes uint8) (key []byte) {
+	aside(func() { key = argon2.IDKey([]byte(password), salt, passes, memory, lanes, argonKeySize) })
+	return key
+}
+
+// aside runs a computation on a thread of low priority, so that requests that wake up meanwhile need not wait for the end
+// of its time slice. The thread ends with it: its priority cannot be raised again.
+func aside(compute func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked
+		lowerPriority()
+		compute()
+	}()
+	<-done
 }
 
 // encodeArgon writes the hash in the form of the reference implementation (PHC string format).

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -55,6 +57,7 @@ type App struct {
 	health  *ops.Health
 	metrics *ops.Metrics
 
+	released   uint32             // collections there had been when memory was last given back
 	stop       context.CancelFunc // ends the background loops
 	background sync.WaitGroup
 }
@@ -207,6 +210,8 @@ const (
 	sweepEvery   = 10 * time.Second // what was deleted is gone within 60 s
 	compactEvery = time.Minute
 	compactAfter = time.Hour // a reader may still be resuming before
+	releaseEvery = 20 * time.Second
+	releaseOver  = 24 << 20 // bytes of heap, free or not
 )
 
 // start lets everything run that runs by itself.
@@ -227,7 +232,20 @@ func (a *App) start() {
 			return err
 		}, a.failed("compact"))
 	})
+	a.background.Go(func() { every(ctx, releaseEvery, a.release, a.failed("release memory")) })
 	a.worker.Start()
+}
+
+// release gives memory back that logins and documents needed for a moment; the runtime itself would keep it for minutes.
+func (a *App) release() error {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if m.HeapIdle-m.HeapReleased+m.HeapAlloc > releaseOver && m.NumGC != a.released {
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&m)
+		a.released = m.NumGC
+	}
+	return nil
 }
 
 func (a *App) failed(what string) func(error) {

@@ -139,6 +139,9 @@ type Store interface {
 	// Sweep removes, in small slices of the bulk lane, what deletions and replaced generations left: rows, event payloads and
 	// steps that hold a document's text, and blobs by remove. It tells how much of the trash is left.
 	Sweep(ctx context.Context, remove func(ctx context.Context, blob string) error) (left int, err error)
+	// Changes counts the commits that changed documents, of all workspaces. What was read after a number was taken may be kept for
+	// as long as the number stays; exact is false where other processes write as well, and nothing may be kept.
+	Changes() (n int64, exact bool)
 	// HasBlob tells whether a document has this blob.
 	HasBlob(ctx context.Context, blob string) (bool, error)
 }

@@ -53,30 +53,38 @@ type listDocumentsIn struct {
 	Query  string `query:"q" maxLength:"200" doc:"In file name or title"`
 }
 
-type documentsOut struct {
-	Body struct {
-		Documents []documentShape `json:"documents"`
-		Total     int             `json:"total"`
-		Next      *string         `json:"next" nullable:"true"`
-	}
+type documentsBody struct {
+	Documents []documentShape `json:"documents"`
+	Total     int             `json:"total"`
+	Next      *string         `json:"next" nullable:"true"`
 }
 
-func (s *server) listDocuments(ctx context.Context, in *listDocumentsIn) (*documentsOut, error) {
+// rawOut is a body that is written already. Its operation names the schema.
+type rawOut struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+// listDocuments keeps the pages that it wrote for as long as no document changes: lists are what clients poll.
+func (s *server) listDocuments(ctx context.Context, in *listDocumentsIn) (*rawOut, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	page, total, err := s.Documents.Documents(ctx, workspaceOf(ctx), document.Filter{Status: document.Status(in.Status), Type: in.Type, Tag: in.Tag,
-		Query: in.Query, Cursor: in.Cursor, Limit: in.Limit})
-	if err != nil {
-		return nil, err
-	}
-	out := &documentsOut{}
-	out.Body.Documents, out.Body.Total = make([]documentShape, 0, len(page)), total
-	for _, d := range page {
-		out.Body.Documents = append(out.Body.Documents, toDocument(d))
-	}
-	out.Body.Next = next(page, in.Limit, func(d document.Document) string { return d.ID })
-	return out, nil
+	ws := workspaceOf(ctx)
+	body, err := s.pages.get(pageKey{ws, *in}, s.Documents.Changes, func() (any, error) {
+		page, total, err := s.Documents.Documents(ctx, ws, document.Filter{Status: document.Status(in.Status), Type: in.Type, Tag: in.Tag,
+			Query: in.Query, Cursor: in.Cursor, Limit: in.Limit})
+		if err != nil {
+			return nil, err
+		}
+		out := documentsBody{Documents: make([]documentShape, 0, len(page)), Total: total}
+		for _, d := range page {
+			out.Documents = append(out.Documents, toDocument(d))
+		}
+		out.Next = next(page, in.Limit, func(d document.Document) string { return d.ID })
+		return out, nil
+	})
+	return &rawOut{"application/json", body}, err
 }
 
 func (s *server) getDocument(ctx context.Context, in *DocumentPath) (*documentOut, error) {

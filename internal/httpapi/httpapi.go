@@ -48,6 +48,8 @@ type server struct {
 	api huma.API
 	mux *http.ServeMux
 	log *slog.Logger
+
+	pages pages
 }
 
 // maxBody is the most that a JSON body may have, in bytes.

@@ -23,7 +23,8 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/users", "list-users", "auth", "List accounts (admins)", s.listUsers)
 
 	s.handleUpload(v1 + "/documents/upload")
-	handle(s, "GET", v1+"/documents", "list-documents", "documents", "List documents, newest first", s.listDocuments)
+	handle(s, "GET", v1+"/documents", "list-documents", "documents", "List documents, newest first", s.listDocuments,
+		also("200", "A page", "application/json", s.schemaOf(documentsBody{})))
 	handle(s, "GET", v1+"/documents/{doc_id}", "get-document", "documents", "One document", s.getDocument)
 	handle(s, "PATCH", v1+"/documents/{doc_id}", "patch-document", "documents", "Change title or tags", s.patchDocument)
 	handle(s, "DELETE", v1+"/documents/{doc_id}", "delete-document", "documents", "Delete it everywhere; text in drafts stays unless purge_quotes", s.deleteDocument)

@@ -156,6 +156,8 @@ type Store interface {
 	Admitted(ctx context.Context, ws ident.Workspace, ids []string, f Filters) ([]string, error)
 	// Languages gives the languages of the workspace's documents, sorted; a question is analysed for each.
 	Languages(ctx context.Context, ws ident.Workspace) ([]string, error)
+	// Changes counts the commits that changed documents; see document.Store.
+	Changes() (n int64, exact bool)
 	// Crowded names workspaces with more than n live segments of less than below bytes, or with tombstones.
 	Crowded(ctx context.Context, n, below int) ([]ident.Workspace, error)
 	// PutSegmentSlice writes a piece (<= 256 KB) of a segment that is not visible yet, in the bulk lane.

@@ -4,19 +4,32 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"byline/internal/engine/lexical"
 	"byline/internal/fault"
+	"byline/internal/ident"
 )
 
 // Searcher answers questions. It is safe for concurrent use.
 type Searcher struct {
 	store Store
 	index Index
+
+	mu        sync.Mutex
+	languages map[ident.Workspace]spoken
+}
+
+// spoken are a workspace's languages as of a count of changes.
+type spoken struct {
+	changes   int64
+	languages []string
 }
 
 // New makes a searcher over an index.
-func New(store Store, index Index) *Searcher { return &Searcher{store, index} }
+func New(store Store, index Index) *Searcher {
+	return &Searcher{store: store, index: index, languages: map[ident.Workspace]spoken{}}
+}
 
 // The bounds of a question.
 const (
@@ -42,7 +55,7 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	if err != nil || documents != nil && len(documents) == 0 {
 		return answer, err
 	}
-	languages, err := s.store.Languages(ctx, q.Workspace)
+	languages, err := s.spoken(ctx, q.Workspace)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -57,6 +70,31 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	answer.Total, answer.Degraded = found.Total, found.Degraded
 	answer.Hits, err = s.hits(ctx, q, terms, found.Candidates)
 	return answer, err
+}
+
+// maxSpoken workspaces are remembered; a thousand take some 100 KB.
+const maxSpoken = 1000
+
+// spoken gives the languages of a workspace's documents; they change seldom, and reading them takes longer than a search.
+func (s *Searcher) spoken(ctx context.Context, ws ident.Workspace) ([]string, error) {
+	changes, exact := s.store.Changes()
+	s.mu.Lock()
+	known, ok := s.languages[ws]
+	s.mu.Unlock()
+	if ok && exact && known.changes == changes {
+		return known.languages, nil
+	}
+	languages, err := s.store.Languages(ctx, ws)
+	if err != nil || !exact {
+		return languages, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.languages) >= maxSpoken {
+		clear(s.languages)
+	}
+	s.languages[ws] = spoken{changes, languages}
+	return languages, nil
 }
 
 func validate(q *Question) error {

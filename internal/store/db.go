@@ -51,6 +51,7 @@ type backend interface {
 	ping(ctx context.Context) (detail string, err error)
 	// checkpoint rids the database's files of what was deleted; clean is false when a reader was in the way.
 	checkpoint(ctx context.Context) (clean bool, err error)
+	changed() (n int64, exact bool)
 	// files are those of the database on this machine.
 	files() []string
 	postgres() bool
@@ -81,6 +82,10 @@ func (s *Store) Bus() runs.Bus { return s.bus }
 
 // Ping asks the database for a sign of life and tells which one it is.
 func (s *Store) Ping(ctx context.Context) (string, error) { return s.ping(ctx) }
+
+// Changes counts the commits that changed documents. What was read after a number was taken may be kept for as long as the
+// number stays; exact is false where other processes write as well, and nothing may be kept.
+func (s *Store) Changes() (n int64, exact bool) { return s.changed() }
 
 // Close waits for what is being written and lets go of the database.
 func (s *Store) Close() error { return s.close() }

@@ -136,6 +136,9 @@ func (p *pgDB) ping(ctx context.Context) (string, error) {
 // checkpoint: PostgreSQL overwrites what was deleted in its own time (VACUUM); there is nothing to wait for.
 func (p *pgDB) checkpoint(context.Context) (bool, error) { return true, nil }
 
+// changed knows nothing: other replicas write, too.
+func (p *pgDB) changed() (int64, bool) { return 0, false }
+
 func (p *pgDB) files() []string { return nil }
 
 func (p *pgDB) postgres() bool { return true }
