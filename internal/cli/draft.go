@@ -255,7 +255,7 @@ func (d *drafting) write(ctx context.Context, runID string) (result, error) {
 		case "run.failed":
 			var why struct{ Code, Detail string }
 			err = json.Unmarshal(e.Data, &why)
-			failure = fault.New(fault.Invalid, why.Code, "%s", why.Detail)
+			failure = fault.New(fault.Invalid, why.Code, "%s (run %s)", why.Detail, runID)
 		case "run.cancelled":
 			failure = fault.New(fault.Invalid, "run_cancelled", "The writing was cancelled; the draft keeps what was written.")
 		default:
