@@ -125,7 +125,11 @@ func (d *drafting) run(ctx context.Context, args []string) error {
 		if cl.remote() {
 			when = "in the server"
 		}
-		return d.interrupted(ctx, err, fmt.Sprintf("The writing goes on %s. Take it up with: %s", when, d.resumeCommand(runID)))
+		how := fmt.Sprintf("The writing goes on %s. Take it up with: %s", when, d.resumeCommand(runID))
+		if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Unavailable {
+			return fault.New(f.Kind, f.Code, "%s %s", f.Say, how).Because(err)
+		}
+		return d.interrupted(ctx, err, how)
 	}
 	res.Unused = append([]unused{}, skipped...)
 	return d.finish(res)
@@ -251,7 +255,7 @@ func (d *drafting) write(ctx context.Context, runID string) (result, error) {
 		case "run.failed":
 			var why struct{ Code, Detail string }
 			err = json.Unmarshal(e.Data, &why)
-			failure = fault.New(fault.Invalid, why.Code, "%s", why.Detail)
+			failure = fault.New(fault.Invalid, why.Code, "%s (run %s)", why.Detail, runID)
 		case "run.cancelled":
 			failure = fault.New(fault.Invalid, "run_cancelled", "The writing was cancelled; the draft keeps what was written.")
 		default:
