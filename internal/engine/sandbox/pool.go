@@ -10,7 +10,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"byline/internal/engine/extract"
@@ -136,8 +138,7 @@ func (p *Pool) do(ctx context.Context, q request, f *os.File, r *receipt) error 
 		p.giveBack(c)
 		return err
 	}
-	c.kill()
-	<-c.done
+	c.end(errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -157,7 +158,7 @@ func (p *Pool) explain(c *process, err error) error {
 		return errClosed.Because(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errTimeout.Because(fmt.Errorf("no progress: %w", err))
-	case c.outOfMemory():
+	case c.starved:
 		err = errMemory.Because(fmt.Errorf("extractor was killed: %v", c.state))
 	default:
 		err = errCrashed.Because(fmt.Errorf("%w (%v): %s", err, c.state, c.stderr.tail()))
@@ -190,6 +191,7 @@ func (p *Pool) borrow(ctx context.Context) (*process, error) {
 		<-c.done
 		p.mu.Lock()
 		delete(p.live, c)
+		p.idle = slices.DeleteFunc(p.idle, func(i *process) bool { return i == c })
 		p.mu.Unlock()
 	})
 	return c, ctx.Err()

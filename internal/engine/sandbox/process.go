@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -28,10 +29,10 @@ type process struct {
 	good bool        // the last request ended in order; the next may come
 	idle *time.Timer // hangs up when it has waited long enough
 
-	once  sync.Once
-	ours  bool             // we killed it; settled before done
-	done  chan struct{}    // closed when it has ended
-	state *os.ProcessState // after done
+	ours    atomic.Bool      // we killed it
+	done    chan struct{}    // closed when it has ended
+	state   *os.ProcessState // after done
+	starved bool             // after done: somebody else killed it, which is what systems do when memory is short
 }
 
 // start starts an extractor with an environment of nothing but what Go itself needs.
@@ -79,6 +80,8 @@ func (c *process) reap(started chan<- error) {
 	}
 	_ = c.cmd.Wait() // how it ended is in its state
 	c.state = c.cmd.ProcessState
+	status, ok := c.state.Sys().(syscall.WaitStatus)
+	c.starved = ok && status.Signaled() && status.Signal() == syscall.SIGKILL && !c.ours.Load()
 	_ = c.conn.Close()
 	close(c.done)
 }
@@ -130,13 +133,27 @@ func (c *process) run(ctx context.Context, q request, f *os.File, r *receipt, st
 // keepBuffer is the most that an idle process' buffer keeps, in bytes.
 const keepBuffer = 1 << 20
 
-// kill ends the process at once. It may be called at any time, and more than once.
+// kill ends the process at once and waits for nothing. It may be called at any time, and more than once.
 func (c *process) kill() {
-	c.once.Do(func() {
-		c.ours = true
-		_ = c.cmd.Process.Kill() // it may have ended already
-	})
+	c.ours.Store(true)
+	_ = c.cmd.Process.Kill() // it may have ended already
 }
+
+// end waits for the end of a process that has hung up, and kills it if it does not come.
+func (c *process) end(hungUp bool) {
+	if hungUp {
+		select {
+		case <-c.done:
+			return
+		case <-time.After(farewell):
+		}
+	}
+	c.kill()
+	<-c.done
+}
+
+// farewell is how long a process that has hung up may take to end: writing why it crashed takes a moment.
+const farewell = time.Second
 
 // hangUp lets an idle process end in order.
 func (c *process) hangUp() { _ = c.conn.CloseWrite() }
@@ -148,12 +165,6 @@ func (c *process) alive() bool {
 	default:
 		return true
 	}
-}
-
-// outOfMemory tells a process that somebody else killed, which is what systems do when memory is short.
-func (c *process) outOfMemory() bool {
-	status, ok := c.state.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL && !c.ours
 }
 
 // tail keeps the end of what is written to it.
