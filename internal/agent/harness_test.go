@@ -39,8 +39,8 @@ type desk struct {
 type hooks struct {
 	sync.Mutex
 	search     func() error
-	addVersion func() error
-	elements   func() error
+	addVersion func() error            // behind the version
+	event      func(kind string) error // before it is written
 }
 
 func (h *hooks) call(which *func() error) error {
@@ -51,6 +51,27 @@ func (h *hooks) call(which *func() error) error {
 		return nil
 	}
 	return f()
+}
+
+// queue is the store with the hook of events.
+type queue struct {
+	*store.Store
+	hooks *hooks
+}
+
+func (q queue) Append(ctx context.Context, l runs.Lease, events ...runs.NewEvent) (int64, error) {
+	q.hooks.Lock()
+	f := q.hooks.event
+	q.hooks.Unlock()
+	for _, e := range events {
+		if f == nil {
+			break
+		}
+		if err := f(e.Type); err != nil {
+			return 0, err
+		}
+	}
+	return q.Store.Append(ctx, l, events...)
 }
 
 func (d *desk) Search(ctx context.Context, q search.Question) (search.Answer, error) {
@@ -87,7 +108,7 @@ func open(t *testing.T) *desk {
 		string(extract.PlainText): reads(extract.Plain),
 	})
 	writer := agent.New(d, s, d)
-	d.worker = runs.NewWorker(s, s.Bus(), runs.WorkerOptions{
+	d.worker = runs.NewWorker(queue{s, &d.hooks}, s.Bus(), runs.WorkerOptions{
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
 			runs.KindGenerate: {Do: writer.Handle, Limit: 2},
@@ -134,11 +155,13 @@ func (d *desk) wait(runID string) {
 // add takes a document in and waits until it is processed.
 func (d *desk) add(name, text string) string {
 	d.t.Helper()
-	doc, _, err := d.documents.Take(d.t.Context(), document.Upload{Workspace: ident.Local, Filename: name, Bytes: strings.NewReader(text), Process: true})
+	doc, added, err := d.documents.Take(d.t.Context(), document.Upload{Workspace: ident.Local, Filename: name, Bytes: strings.NewReader(text), Process: true})
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.wait(doc.RunID)
+	if added {
+		d.wait(doc.RunID)
+	}
 	return doc.ID
 }
 

@@ -13,7 +13,7 @@ import (
 type Post struct {
 	Sections  []Filled
 	KeyPoints []int    // units, also in a section
-	Gaps      []string // headings that were asked for and that the sources say nothing of
+	Gaps      []string // what was asked for and the sources say nothing of, as it was asked
 }
 
 // Filled is a section with its units in reading order.
@@ -50,7 +50,7 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 			full = append(full, sec)
 			lists = append(lists, f.blocks[i])
 		} else if sec.Origin == FromOutline || sec.Origin == FromTopic {
-			p.Gaps = append(p.Gaps, sec.Title)
+			p.Gaps = append(p.Gaps, sec.Query)
 		}
 	}
 	f.blocks = lists

@@ -41,7 +41,7 @@ const (
 	minWords       = 60
 	sectionWords   = 90
 	maxSections    = 8
-	enoughMaterial = 20 // words that a section of a source must have to be worth a heading
+	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
 )
 
 // Budget is the number of words to aim at: what was asked for or the default, and never more than the sources have.
@@ -81,6 +81,9 @@ func (s *Survey) Plan(w Wish) []Section {
 		}
 	}
 	n := min(maxSections, max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords))
+	if s.Budget(w.Words) == s.have() { // all of it can be taken
+		n = maxSections
+	}
 	own := s.headings(n)
 	if len(own) <= 1 {
 		if suggested := s.suggest(n); len(suggested) > 1 {

@@ -82,14 +82,23 @@ type want struct {
 	weight float64 // its share of all, so that they sum up to one
 }
 
-// query analyses words that units are wanted for.
+// query analyses words that units are wanted for. Words that say nothing of a subject ("think", "overview") are left out where
+// others are there.
 func (v *vocabulary) query(text string, languages []string) []want {
+	if strict := v.wanted(text, languages, true); len(strict) > 0 {
+		return strict
+	}
+	return v.wanted(text, languages, false)
+}
+
+// wanted is query; without vague words or with them.
+func (v *vocabulary) wanted(text string, languages []string, strict bool) []want {
 	var out []want
 	sum := 0.0
 	seen := map[string]bool{}
 	for _, lang := range languages {
 		for _, t := range lexical.Analyze(text, lang) {
-			if seen[t.Term] {
+			if seen[t.Term] || strict && vague[strings.ToLower(text[t.Start:t.End])] {
 				continue
 			}
 			seen[t.Term] = true
@@ -188,6 +197,8 @@ const (
 	longWords   = 45
 
 	questionPenalty = 0.6
+	thinPenalty     = 0.3
+	thinWords       = 9 // a sentence of fewer words and without a figure says little
 )
 
 // question tells sentences that ask, or tell of somebody who asks: without the answer they leave a reader with nothing.
@@ -225,6 +236,8 @@ func (s *Survey) rank() {
 		text := s.Quote(i)
 		if strings.ContainsAny(text, "0123456789") {
 			u.score += figureBonus
+		} else if u.Kind == Sentence && u.Words < thinWords {
+			u.score -= thinPenalty
 		}
 		if u.leans {
 			u.score -= leanPenalty

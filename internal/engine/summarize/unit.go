@@ -239,6 +239,9 @@ var pointers = func() map[string]bool {
 
 var pointing = regexp.MustCompile(`^(?i)(as a result|for (example|instance)|in (fact|addition|contrast|turn|short|other words)|by contrast|on the other hand|because of (this|that)|at the same time|the (same|former|latter|rest|others?)\b|of (these|those|them|which))`)
 
+// concluding are connectives within the first words of a sentence ("The office therefore ...").
+var concluding = regexp.MustCompile(`^\S+(?: \S+){0,4} (?:therefore|thus|hence|consequently|however|nevertheless|moreover|furthermore|likewise|instead)\b`)
+
 // leans tells whether a sentence begins by pointing at the one before it.
 func leans(s string) bool {
 	s = strings.TrimLeft(s, `"'“‘(*_`)
@@ -248,5 +251,5 @@ func leans(s string) bool {
 		return word == "another"
 	}
 	base, _, _ := strings.Cut(word, "'")
-	return pointers[word] || pointers[base] || pointing.MatchString(s)
+	return pointers[word] || pointers[base] || pointing.MatchString(s) || concluding.MatchString(s)
 }
