@@ -26,6 +26,7 @@ var (
 	python = flag.String("python", "", "python with the peer's requirements (default: a venv in a temporary folder)")
 	rounds = flag.Int("rounds", 5, "measured rounds of each route; medians are printed")
 	length = flag.Duration("length", 3*time.Second, "of a round")
+	only   = flag.String("only", "", "one part: table, logins, starts, memory")
 	idle   = flag.Duration("idle", 60*time.Second, "wait before idle memory is read")
 )
 
@@ -42,10 +43,14 @@ func main() {
 	theirs := startPeer(dir)
 	defer theirs.stop()
 	fill(ours)
-	table(ours, theirs)
-	logins(ours)
-	starts(dir)
-	memory(ours)
+	for _, part := range []struct {
+		name string
+		do   func()
+	}{{"table", func() { table(ours, theirs) }}, {"logins", func() { logins(ours) }}, {"starts", func() { starts(dir) }}, {"memory", func() { memory(ours) }}} {
+		if *only == "" || *only == part.name {
+			part.do()
+		}
+	}
 }
 
 // server is a measured process.
@@ -84,7 +89,7 @@ func (s *server) rss() float64 {
 func startOurs(dir string) *server {
 	s := &server{name: "byline", base: "http://127.0.0.1:18000"}
 	s.cmd = exec.Command(*binary, "serve", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:18000")
-	s.cmd.Env = append(os.Environ(), "BYLINE_LIMITS=off", "GOMAXPROCS=2")
+	s.cmd.Env = append(os.Environ(), "BYLINE_LIMITS=off")
 	s.cmd.Dir = dir
 	s.cmd.Stderr = os.Stderr
 	check(s.cmd.Start())
@@ -241,7 +246,7 @@ func measure(s *server, r route, path string) float64 {
 
 // logins compares the p99 of another request while four clients log in without pause with that of quiet times.
 func logins(s *server) {
-	var ratios []float64
+	var ratios, alone, beside []float64
 	for range *rounds {
 		quiet := p99(s, *length)
 		stop := make(chan struct{})
@@ -267,8 +272,10 @@ func logins(s *server) {
 		close(stop)
 		clients.Wait()
 		ratios = append(ratios, busy.Seconds()/quiet.Seconds())
+		alone, beside = append(alone, quiet.Seconds()*1000), append(beside, busy.Seconds()*1000)
 	}
-	fmt.Printf("\np99 of authenticated reads while 4 clients log in : alone = %.2fx (median of %d)\n", median(ratios), *rounds)
+	fmt.Printf("\np99 of authenticated reads while 4 clients log in : alone = %.2fx (%.2f ms : %.2f ms, medians of %d)\n",
+		median(ratios), median(beside), median(alone), *rounds)
 }
 
 // p99 of one client that asks every two milliseconds: a steady load, so that the figure is latency and not queueing.

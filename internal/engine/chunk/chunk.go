@@ -15,7 +15,7 @@ type Passage struct {
 	Start, End       int // UTF-8 byte offsets
 	PageFrom, PageTo int // 1-based; 0 where there are no pages
 	HeadingPath      []string
-	Hash             string // the first 16 bytes of the text's SHA-256, in hex
+	Hash             string // the text's SHA-256 in hex
 }
 
 // The sizes of passages, in estimated tokens.
@@ -131,7 +131,7 @@ func rest(pieces []piece) int {
 func (c *cutter) emit(pieces []piece) {
 	p := Passage{Start: pieces[0].start, End: pieces[len(pieces)-1].end, HeadingPath: pieces[0].path}
 	sum := sha256.Sum256([]byte(c.text[p.Start:p.End]))
-	p.Hash = hex.EncodeToString(sum[:16])
+	p.Hash = hex.EncodeToString(sum[:])
 	for c.page < len(c.pages) && c.pages[c.page].End <= p.Start {
 		c.page++
 	}
