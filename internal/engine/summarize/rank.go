@@ -234,7 +234,7 @@ func (s *Survey) rank() {
 		u := &s.Units[i]
 		u.score += placeWeight/float64(1+u.place) + titleWeight*coverage(u.terms, titles[u.Source])
 		text := s.Quote(i)
-		if strings.ContainsAny(text, "0123456789") {
+		if hasFigure(text) {
 			u.score += figureBonus
 		} else if u.Kind == Sentence && u.Words < thinWords {
 			u.score -= thinPenalty
@@ -249,6 +249,13 @@ func (s *Survey) rank() {
 			u.score -= questionPenalty
 		}
 	}
+}
+
+var years = regexp.MustCompile(`\b(19|20)\d\d\b`)
+
+// hasFigure tells whether a text has a number that is more than a year.
+func hasFigure(text string) bool {
+	return strings.ContainsAny(years.ReplaceAllString(text, ""), "0123456789")
 }
 
 // rankSections adds to each unit how central its section is, and gives each source's vector.
