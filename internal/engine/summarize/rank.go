@@ -51,6 +51,16 @@ func (v *vocabulary) count(text, lang string) []entry {
 	return out
 }
 
+// intern numbers the terms of a heading, which no unit need have.
+func (v *vocabulary) intern(text, lang string) {
+	for _, t := range lexical.Analyze(text, lang) {
+		if _, ok := v.ids[t.Term]; !ok {
+			v.ids[t.Term] = len(v.df)
+			v.df = append(v.df, 0)
+		}
+	}
+}
+
 // weigh makes vectors of the units' counts.
 func (v *vocabulary) weigh(units []Unit) {
 	v.idf = make([]float64, len(v.df))
@@ -245,11 +255,14 @@ func (s *Survey) rank() {
 		if u.Kind == Sentence && u.Words > longWords {
 			u.score -= longPenalty
 		}
-		if question.MatchString(text) {
+		if question.MatchString(text) || signpost.MatchString(text) {
 			u.score -= questionPenalty
 		}
 	}
 }
+
+// signpost tells sentences that send a reader elsewhere.
+var signpost = regexp.MustCompile(`^(?i)(see|read more|more (at|on|in|about)|find out|for (more|details|further)|visit|contact|click)\b`)
 
 var years = regexp.MustCompile(`\b(19|20)\d\d\b`)
 

@@ -69,6 +69,18 @@ func (s *Survey) supersede() {
 
 // marker is the word by which a source says that it was replaced: in its name, its title or the lines before its sections.
 func marker(src Source, title string) string {
+	for _, where := range []string{src.Name, title, imprint(src)} {
+		if m := archived.FindStringSubmatch(where); m != nil {
+			return strings.ToLower(m[1])
+		}
+	}
+	return ""
+}
+
+// imprint is what a source says of itself at its begin: the short lines before its second heading, of running text the first
+// two.
+func imprint(src Source) string {
+	const short, few = 120, 2
 	begin := head(src.Text.Content, preamble)
 	headings := 0
 	for _, e := range src.Text.Elements {
@@ -82,20 +94,21 @@ func marker(src Source, title string) string {
 			}
 		}
 	}
-	if headings == 0 { // running text: only a first line can be a status
-		begin, _, _ = strings.Cut(begin, "\n")
-	}
-	for _, where := range []string{src.Name, title, begin} {
-		if m := archived.FindStringSubmatch(where); m != nil {
-			return strings.ToLower(m[1])
+	var lines []string
+	for line := range strings.Lines(begin) {
+		if headings == 0 && len(lines) == few {
+			break
+		}
+		if len(line) <= short && strings.TrimSpace(line) != "" {
+			lines = append(lines, line)
 		}
 	}
-	return ""
+	return strings.Join(lines, "")
 }
 
 // dateOf is the date that a source bears in its name, its title or its first lines; 0 when it has none.
 func dateOf(src Source, title string) day {
-	for _, where := range []string{src.Name, title, head(src.Text.Content, preamble)} {
+	for _, where := range []string{src.Name, title, imprint(src)} {
 		if d := firstDate(where); d > 0 {
 			return d
 		}
