@@ -25,7 +25,7 @@ type Filled struct {
 const (
 	bareCoverage  = 0.5  // of what a heading asks for, in a unit without any evidence of a search
 	foundCoverage = 0.34 // in a unit that a search found
-	pathShare     = 0.6  // what a term in the headings above a unit counts
+	pathShare     = 0.7  // what a term in the headings above a unit counts
 	foundBonus    = 0.5
 	redundancy    = 0.2 // MMR
 	fewUnits      = 6   // of a section, unless there are words left

@@ -15,7 +15,7 @@ import (
 const preamble = 400
 
 var (
-	archived = regexp.MustCompile(`(?i)(?:^|[\s.:;*_(\[/-])(archived?|superseded|obsolete|deprecated|withdrawn|outdated|no longer (?:valid|in force)|replaced by the|구버전|이전\s?버전|폐기(?:됨|되었습니다)?|보관용|대체됨|대체되었습니다)(?:$|[\s.:;,*_)\]/-])`)
+	archived = regexp.MustCompile(`(?i)(?:^|[\s.:;*_(\[/-])(archived?|superseded|obsolete|deprecated|withdrawn|outdated|no longer (?:valid|in force)|replaced by (?:(?:the|an?|our) )?(?:[a-z]+ ){0,2}(?:version|edition|plan|document|guide|policy)|구버전|이전\s?버전|폐기(?:됨|되었습니다)?|보관용|대체됨|대체되었습니다)(?:$|[\s.:;,*_)\]/-])`)
 	isoDate  = regexp.MustCompile(`(?:^|\D)((?:19|20)\d\d)(?:[-_./년]\s?(0?[1-9]|1[0-2])(?:(?:[-_./월]\s?)(0?[1-9]|[12]\d|3[01]))?)?(?:\D|$)`)
 	monthly  = regexp.MustCompile(`(?i)(?:\b(\d{1,2})\.? )?\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:(\d{1,2}),? )?((?:19|20)\d\d)\b`)
 	// series are titles that return with a new date without replacing what was before.
