@@ -25,7 +25,7 @@ type Filled struct {
 const (
 	bareCoverage  = 0.5  // of what a heading asks for, in a unit without any evidence of a search
 	foundCoverage = 0.34 // in a unit that a search found
-	pathShare     = 0.6  // what a term in the headings above a unit counts
+	pathShare     = 0.7  // what a term in the headings above a unit counts
 	foundBonus    = 0.5
 	redundancy    = 0.2 // MMR
 	fewUnits      = 6   // of a section, unless there are words left
@@ -195,8 +195,9 @@ func strength(u Unit, evidence []Evidence) float64 {
 }
 
 const (
-	chain    = 3 // sentences that need each other
-	longList = 8 // items; of a longer list only the best are taken
+	chain     = 3   // sentences that need each other
+	longList  = 8   // items; of a longer list only the best are taken
+	factBonus = 0.7 // of lists and tables: most facts of private documents stand there
 )
 
 // block puts a unit together with what it can't stand without; ok is false where that is not to be had, and an item
@@ -218,8 +219,13 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 			b.units = []int{u.lead, id}
 		}
 		if u.Kind == Table {
-			b.score += figureBonus
+			b.score += factBonus
 		}
+	case question.MatchString(s.Quote(id)): // only with what answers it
+		if id+1 == len(s.Units) || !s.follows(id+1) || s.Units[id+1].outside {
+			return b, false
+		}
+		b.units = append(b.units, id+1)
 	case u.leans && !s.standsAlone(id):
 		for first := id; s.Units[first].leans; {
 			if !s.follows(first) || len(b.units) == chain || s.Units[first-1].outside {
@@ -252,7 +258,7 @@ func (f *filling) list(id int, fit float64) (b block, ok bool) {
 		return b, false
 	}
 	f.listed[first] = true
-	b.score = 2*fit + figureBonus
+	b.score = 2*fit + factBonus
 	if u.lead >= 0 {
 		b.units = append(b.units, u.lead)
 	}
@@ -439,7 +445,7 @@ func pointCount(words int) int {
 
 // point is the score of a unit as a key point: those that state figures are what people look for.
 func (f *filling) point(id int) float64 {
-	if strings.ContainsAny(f.survey.Quote(id), "0123456789") {
+	if hasFigure(f.survey.Quote(id)) {
 		return f.survey.Units[id].score + figurePoint
 	}
 	return f.survey.Units[id].score

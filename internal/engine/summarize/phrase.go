@@ -187,6 +187,7 @@ var vague = func() map[string]bool {
 	for w := range strings.FieldsSeq(`new old first last next one two three four five six seven eight nine ten many much several every each year years month months week weeks
 		day days percent per cent euro euros dollar dollars million billion says said say asks answers reports replies uses use make makes made take takes taken
 		needs need goes went come came comes get gets got give gives given fell rose find found thing things way ways part parts lot number good better best well
+		nobody somebody everybody anybody nothing something everything anything others
 		think thinks thought want wants wanted mean means happen happens happened know known look looks learn learned overview introduction background summary
 		conclusion conclusions details detail facts fact story question questions answer point points topic topics section sections
 		less least little big large larger small same different time times people january february march april may june july august september october november december

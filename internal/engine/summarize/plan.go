@@ -81,10 +81,11 @@ func (s *Survey) Plan(w Wish) []Section {
 		}
 	}
 	n := min(maxSections, max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords))
+	enough := enoughMaterial
 	if s.Budget(w.Words) == s.have() { // all of it can be taken
-		n = maxSections
+		n, enough = maxSections, 1
 	}
-	own := s.headings(n)
+	own := s.headings(n, enough)
 	if len(own) <= 1 {
 		if suggested := s.suggest(n); len(suggested) > 1 {
 			own = suggested
@@ -121,15 +122,15 @@ func (s *Survey) sourcesOf(g group) int {
 	return len(seen)
 }
 
-// headings are the best n headings that the sources have, in the order of the most central source first.
-func (s *Survey) headings(n int) []Section {
+// headings are the best n headings with enough words that the sources have, those of the most central source first.
+func (s *Survey) headings(n, enough int) []Section {
 	groups := s.groups()
 	chosen := make([]bool, len(groups))
 	from := make([]int, len(s.Sources))
 	for range n {
 		best, bestScore := -1, 0.0
 		for i, g := range groups {
-			if chosen[i] || g.words < enoughMaterial && len(groups) > 1 {
+			if chosen[i] || g.words < enough && len(groups) > 1 {
 				continue
 			}
 			if score := g.score + shared*float64(s.sourcesOf(g)-1) - again*float64(from[s.sections[g.leaves[0]].source]); best < 0 || score > bestScore {
@@ -245,7 +246,7 @@ func (s *Survey) headingOf(l leaf) string {
 	if len(path) == 0 {
 		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
 	}
-	return plain(oneLine(path[0]), s.Sources[l.source].Markdown)
+	return quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
 }
 
 // hasTitle tells whether a source's first heading is above all others.

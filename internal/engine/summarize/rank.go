@@ -51,6 +51,16 @@ func (v *vocabulary) count(text, lang string) []entry {
 	return out
 }
 
+// intern numbers the terms of a heading, which no unit need have.
+func (v *vocabulary) intern(text, lang string) {
+	for _, t := range lexical.Analyze(text, lang) {
+		if _, ok := v.ids[t.Term]; !ok {
+			v.ids[t.Term] = len(v.df)
+			v.df = append(v.df, 0)
+		}
+	}
+}
+
 // weigh makes vectors of the units' counts.
 func (v *vocabulary) weigh(units []Unit) {
 	v.idf = make([]float64, len(v.df))
@@ -234,7 +244,7 @@ func (s *Survey) rank() {
 		u := &s.Units[i]
 		u.score += placeWeight/float64(1+u.place) + titleWeight*coverage(u.terms, titles[u.Source])
 		text := s.Quote(i)
-		if strings.ContainsAny(text, "0123456789") {
+		if hasFigure(text) {
 			u.score += figureBonus
 		} else if u.Kind == Sentence && u.Words < thinWords {
 			u.score -= thinPenalty
@@ -245,10 +255,20 @@ func (s *Survey) rank() {
 		if u.Kind == Sentence && u.Words > longWords {
 			u.score -= longPenalty
 		}
-		if question.MatchString(text) {
+		if question.MatchString(text) || signpost.MatchString(text) {
 			u.score -= questionPenalty
 		}
 	}
+}
+
+// signpost tells sentences that send a reader elsewhere.
+var signpost = regexp.MustCompile(`^(?i)(see|read more|more (at|on|in|about)|find out|for (more|details|further)|visit|contact|click)\b`)
+
+var years = regexp.MustCompile(`\b(19|20)\d\d\b`)
+
+// hasFigure tells whether a text has a number that is more than a year.
+func hasFigure(text string) bool {
+	return strings.ContainsAny(years.ReplaceAllString(text, ""), "0123456789")
 }
 
 // rankSections adds to each unit how central its section is, and gives each source's vector.
