@@ -459,6 +459,7 @@ func TestEditsNeedTheVersionTheySaw(t *testing.T) {
 }
 
 func TestDeletedIsGone(t *testing.T) {
+	t.Parallel() // it waits for the sweep
 	dir := t.TempDir()
 	s := open(t, dir)
 	p := s.register("owner@example.com")
