@@ -3,7 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
+
+	"byline/internal/ident"
+	"byline/internal/runs"
 )
 
 // What only tests need from inside.
@@ -18,6 +22,38 @@ func (s *Store) Damage(ctx context.Context, query string) error {
 	return s.write(ctx, laneEvents, func(t *tx) error {
 		_, err := t.exec(query)
 		return err
+	})
+}
+
+// Create adds a run with a subject that is not there, for what any run can do.
+func (s *Store) Create(ctx context.Context, n runs.NewRun) (r runs.Run, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		r, err = t.createRun(ident.Local, n)
+		return err
+	})
+	return r, err
+}
+
+// Write changes something in the lane of events and ends as end says.
+func (s *Store) Write(ctx context.Context, query string, end func() error) error {
+	return s.write(ctx, laneEvents, func(t *tx) error {
+		if _, err := t.exec(query); err != nil {
+			return err
+		}
+		return end()
+	})
+}
+
+// Together holds SQLite's writer until n writes of the lane of events wait behind it, so that they share a commit. It says
+// when they may come.
+func (s *Store) Together(ctx context.Context, n int, come func()) error {
+	l := s.backend.(*liteDB)
+	return s.write(ctx, laneBulk, func(*tx) error {
+		come()
+		for len(l.events) < n && ctx.Err() == nil {
+			runtime.Gosched()
+		}
+		return ctx.Err()
 	})
 }
 

@@ -1,0 +1,594 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"byline/internal/fault"
+	"byline/internal/ident"
+	"byline/internal/runs"
+	"byline/internal/store"
+	"byline/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
+}
+
+var (
+	generate = []runs.Kind{runs.KindGenerate}
+	notice   = runs.NewEvent{Type: runs.EventNotice}
+)
+
+// queued adds n runs without a subject.
+func queued(t rapid.TB, s *store.Store, n int, session string) (ids []string) {
+	t.Helper()
+	for range n {
+		r, err := s.Create(context.Background(), runs.NewRun{Kind: runs.KindGenerate, Subject: runs.Subject{Type: "nothing"}, SessionID: session})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func claimed(t rapid.TB, s *store.Store, owner string) runs.Lease {
+	t.Helper()
+	_, l, ok, err := s.Claim(context.Background(), owner, generate)
+	if err != nil || !ok {
+		t.Fatalf("claim: %t %v", ok, err)
+	}
+	return l
+}
+
+func typesOf(t rapid.TB, s *store.Store, id string) []string {
+	t.Helper()
+	log, err := s.Events(context.Background(), id, 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for i, e := range log {
+		if e.Seq != int64(i+1) {
+			t.Fatalf("event %d has seq %d", i+1, e.Seq)
+		}
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+func TestRunIsClaimedByOneWorker(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		const n = 40
+		ids := queued(t, s, n, "")
+		var mu sync.Mutex
+		var got []string
+		var all sync.WaitGroup
+		for w := range 6 {
+			all.Go(func() {
+				for misses := 0; misses < 3; {
+					r, _, ok, err := s.Claim(t.Context(), fmt.Sprint(w), generate)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if !ok { // skipped rows are another's
+						misses++
+						continue
+					}
+					mu.Lock()
+					got = append(got, r.ID)
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		slices.Sort(got)
+		if !slices.Equal(got, ids) {
+			t.Errorf("%d claims of %d runs", len(got), n)
+		}
+	})
+}
+
+// On PostgreSQL a lease runs out by the database's clock; its holder is told, and can write no more once another has the run.
+func TestLeaseRunsOut(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Options{DatabaseURL: storetest.Schema(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	id := queued(t, s, 1, "")[0]
+	old := claimed(t, s, "one")
+	over := func() {
+		t.Helper()
+		if err := s.Damage(t.Context(), `UPDATE run SET lease_until = 1`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over()
+	if lost, err := s.Renew(t.Context(), []runs.Lease{old}, true); err != nil || len(lost) > 0 {
+		t.Fatalf("renewed late, but before anybody else came: lost %v, %v", lost, err)
+	}
+	if err := s.Recover(t.Context()); err != nil { // another replica starts: that voids nothing
+		t.Fatal(err)
+	}
+	if _, _, ok, err := s.Claim(t.Context(), "two", generate); ok || err != nil {
+		t.Fatalf("a renewed run was claimed: %v", err)
+	}
+	over()
+	new := claimed(t, s, "two")
+	if new.Fence <= old.Fence || new.RunID != id {
+		t.Errorf("leases %+v, %+v", old, new)
+	}
+	for _, prolong := range []bool{true, false} {
+		if lost, err := s.Renew(t.Context(), []runs.Lease{old, new}, prolong); err != nil || !slices.Equal(lost, []runs.Lease{old}) {
+			t.Errorf("lost %v, %v", lost, err)
+		}
+	}
+	if _, err := s.Append(t.Context(), old, notice); !errors.Is(err, runs.ErrFenced) {
+		t.Errorf("the old one writes: %v", err)
+	}
+	if got, want := fmt.Sprint(typesOf(t, s, id)), "[run.created run.started run.restarted]"; got != want {
+		t.Errorf("log %s, want %s", got, want)
+	}
+}
+
+// Whatever workers, crashes, cancels and late writes do: only the newest lease writes, the log is dense, the end comes once
+// and last.
+func TestOnlyTheHolderWrites(t *testing.T) {
+	checks(t, 30)
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		rapid.Check(t, func(rt *rapid.T) {
+			if err := s.Damage(ctx, `DELETE FROM run`); err != nil {
+				rt.Fatal(err)
+			}
+			id := queued(rt, s, 1, "")[0]
+			var leases []runs.Lease
+			holds := false // the last of them
+			var ended string
+			want := []string{runs.EventCreated}
+			write := func(l runs.Lease, wrote []string, err error) {
+				if holds && l == leases[len(leases)-1] {
+					if err != nil {
+						rt.Fatalf("the holder's write: %v", err)
+					}
+					want = append(want, wrote...)
+				} else if !errors.Is(err, runs.ErrFenced) {
+					rt.Fatalf("a late write: %v", err)
+				}
+			}
+			pick := func(t *rapid.T) runs.Lease {
+				if len(leases) == 0 {
+					t.Skip("nobody has claimed it")
+				}
+				return rapid.SampledFrom(leases).Draw(t, "lease")
+			}
+			rt.Repeat(map[string]func(*rapid.T){
+				"claim": func(t *rapid.T) {
+					_, l, ok, err := s.Claim(ctx, "w", generate)
+					if err != nil || ok == (holds || ended != "") {
+						t.Fatalf("claimed %t, held %t, ended %q: %v", ok, holds, ended, err)
+					}
+					if !ok {
+						return
+					}
+					want = append(want, map[bool]string{true: runs.EventStarted, false: runs.EventRestarted}[len(leases) == 0])
+					leases, holds = append(leases, l), true
+				},
+				"crash": func(t *rapid.T) {
+					if err := s.Damage(ctx, `UPDATE run SET lease_owner = '', lease_until = 1 WHERE status = 'running'`); err != nil {
+						t.Fatal(err)
+					}
+					if !holds {
+						return
+					}
+					_, l, ok, err := s.Claim(ctx, "w", generate)
+					if err != nil || !ok {
+						t.Fatalf("takeover: %t %v", ok, err)
+					}
+					want = append(want, runs.EventRestarted)
+					leases = append(leases, l)
+				},
+				"append": func(t *rapid.T) {
+					l := pick(t)
+					_, err := s.Append(ctx, l, notice, notice)
+					write(l, []string{runs.EventNotice, runs.EventNotice}, err)
+				},
+				"save step": func(t *rapid.T) {
+					l := pick(t)
+					write(l, []string{runs.EventStepStarted}, s.SaveStep(ctx, l, runs.Step{Key: "k"}, runs.NewEvent{Type: runs.EventStepStarted}))
+				},
+				"again": func(t *rapid.T) {
+					l := pick(t)
+					was := holds && l == leases[len(leases)-1]
+					write(l, nil, s.End(ctx, l, runs.Ending{Status: runs.Queued}))
+					holds = holds && !was
+				},
+				"complete": func(t *rapid.T) {
+					l := pick(t)
+					was := holds && l == leases[len(leases)-1]
+					write(l, []string{runs.EventCompleted}, s.End(ctx, l, runs.Ending{Status: runs.Completed}))
+					if was {
+						holds, ended = false, runs.EventCompleted
+					}
+				},
+				"cancel": func(t *rapid.T) {
+					if rapid.IntRange(0, 3).Draw(t, "often") > 0 {
+						t.Skip("seldom")
+					}
+					if _, err := s.Cancel(ctx, ident.Local, id); err != nil {
+						t.Fatal(err)
+					}
+					if ended == "" {
+						want = append(want, runs.EventCancelled)
+						holds, ended = false, runs.EventCancelled
+					}
+				},
+				"": func(t *rapid.T) {
+					if got := typesOf(t, s, id); !slices.Equal(got, want) {
+						t.Fatalf("log %v, want %v", got, want)
+					}
+				},
+			})
+		})
+	})
+}
+
+// Members of one commit do not share their fate.
+func TestGroupCommitKeepsMembersApart(t *testing.T) {
+	s := storetest.New(t)
+	ctx := t.Context()
+	ids := queued(t, s, 2, "")
+	lease := claimed(t, s, "w")
+	stale := lease
+	stale.Fence--
+	note := func(id string) string {
+		return `INSERT INTO workspace (id, kind, created_at) VALUES ('` + id + `', 'x', 0)`
+	}
+	members := map[string]struct {
+		do   func() error
+		want func(error) bool
+	}{
+		"good":    {func() error { _, err := s.Append(ctx, lease, notice); return err }, func(err error) bool { return err == nil }},
+		"fenced":  {func() error { _, err := s.Append(ctx, stale, notice); return err }, fenced},
+		"refused": {func() error { return s.Write(ctx, note("refused"), func() error { return errors.New("no") }) }, func(err error) bool { return err.Error() == "no" }},
+		"panics":  {func() error { return s.Write(ctx, note("panics"), func() error { panic("oh") }) }, func(err error) bool { return strings.Contains(err.Error(), "oh") }},
+		"broken":  {func() error { return s.Write(ctx, note("broken")+note("twice"), func() error { return nil }) }, func(err error) bool { return err != nil }},
+		"better":  {func() error { return s.Write(ctx, note("better"), func() error { return nil }) }, func(err error) bool { return err == nil }},
+		"cancel":  {func() error { _, err := s.Cancel(ctx, ident.Local, ids[1]); return err }, func(err error) bool { return err == nil }},
+	}
+	var woken sync.Map
+	defer s.Bus().Subscribe(func(id string) { woken.Store(id, true) })()
+	for range 20 { // in any order
+		if err := s.Damage(ctx, `DELETE FROM workspace WHERE kind = 'x'`); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		come := make(chan struct{})
+		all.Go(func() {
+			if err := s.Together(ctx, len(members), func() { close(come) }); err != nil {
+				t.Error(err)
+			}
+		})
+		<-come
+		for name, m := range members {
+			all.Go(func() {
+				if err := m.do(); !m.want(err) {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}
+		all.Wait()
+		dump, err := s.Dump(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kept []string
+		for _, line := range dump {
+			if f := strings.Fields(line); f[0] == "workspace" && f[2] == "x" {
+				kept = append(kept, f[1])
+			}
+		}
+		if fmt.Sprint(kept) != "[better]" {
+			t.Fatalf("kept %v", kept)
+		}
+	}
+	if n := len(typesOf(t, s, ids[0])); n != 22 {
+		t.Errorf("%d events of the good one, want 22", n)
+	}
+	for _, id := range ids {
+		if _, ok := woken.Load(id); !ok {
+			t.Errorf("nobody was told of %s", id)
+		}
+	}
+}
+
+// Events of all runs of a session are counted together, without a gap, in the order in which they are stored.
+func TestSessionsCountTheirEvents(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		session := ident.New()
+		ids := queued(t, s, 8, session)
+		var all sync.WaitGroup
+		for range ids {
+			l := claimed(t, s, "w")
+			all.Go(func() {
+				for range 10 {
+					if _, err := s.Append(t.Context(), l, notice, notice); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		var seqs []int64
+		for _, id := range ids {
+			log, err := s.Events(t.Context(), id, 0, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last int64
+			for _, e := range log {
+				if e.SessionID != session || e.SessionSeq <= last {
+					t.Fatalf("event %+v behind %d", e, last)
+				}
+				last = e.SessionSeq
+				seqs = append(seqs, last)
+			}
+		}
+		slices.Sort(seqs)
+		for i, n := range seqs {
+			if n != int64(i+1) {
+				t.Fatalf("the %d. of %d has session_seq %d", i+1, len(seqs), n)
+			}
+		}
+	})
+}
+
+// What people see of a run's subject when the run does not complete.
+func TestSubjectFollowsItsRun(t *testing.T) {
+	failed := runs.Ending{Status: runs.Failed, Failure: &runs.Failure{Code: "broken", Detail: "It is broken."}}
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		l := newLibrary(t, s)
+		leave := func(lease runs.Lease, cancel bool) {
+			t.Helper()
+			if cancel {
+				_, err := s.Cancel(l.ctx, lease.Workspace, lease.RunID)
+				l.ok(err)
+				return
+			}
+			l.ok(s.End(l.ctx, lease, failed))
+		}
+		for _, cancel := range []bool{true, false} {
+			l.upload(l.mine, fmt.Sprint(cancel, ".md"), fmt.Sprint(cancel))
+			r, lease := l.claim()
+			_, err := l.Begin(l.ctx, lease)
+			l.ok(err)
+			leave(lease, cancel)
+			d, err := l.Document(l.ctx, l.mine, r.Subject.ID)
+			l.ok(err)
+			want := map[bool]string{true: "pending  ", false: "failed broken It is broken."}[cancel]
+			same(t, "document", fmt.Sprint(d.Status, " ", d.ErrorCode, " ", d.ErrorMessage), want)
+
+			for _, text := range []string{"", "So far."} {
+				d, lease := l.generate(l.mine)
+				if text != "" {
+					for i, c := range text {
+						_, err := s.Append(l.ctx, lease, runs.NewEvent{Type: runs.EventToken, Data: runs.Token{Channel: "draft", SectionID: "a", Offset: i, Text: string(c)}})
+						l.ok(err)
+					}
+				}
+				leave(lease, cancel)
+				d, err := s.Drafts().Draft(l.ctx, l.mine, d.ID)
+				l.ok(err)
+				status := map[bool]string{true: "draft", false: "failed"}[cancel]
+				same(t, "draft", fmt.Sprint(d.Status, " ", d.Content, " ", d.Version), fmt.Sprint(status, " ", text, " ", len(text)/7))
+			}
+		}
+	})
+}
+
+func TestRunsAreListedNewestFirst(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ids := queued(t, s, 5, "")
+		slices.Reverse(ids)
+		lease := claimed(t, s, "w") // the oldest
+		if err := s.End(t.Context(), lease, runs.Ending{Status: runs.Completed}); err != nil {
+			t.Fatal(err)
+		}
+		for name, tc := range map[string]struct {
+			ws    ident.Workspace
+			f     runs.Filter
+			want  []string
+			total int
+		}{
+			"all":               {ident.Local, runs.Filter{Limit: 10}, ids, 5},
+			"a page":            {ident.Local, runs.Filter{Limit: 2}, ids[:2], 5},
+			"the next":          {ident.Local, runs.Filter{Limit: 2, Cursor: ids[1]}, ids[2:4], 5},
+			"the last":          {ident.Local, runs.Filter{Limit: 2, Cursor: ids[3]}, ids[4:], 5},
+			"of a status":       {ident.Local, runs.Filter{Limit: 10, Status: runs.Completed}, ids[4:], 1},
+			"of a kind":         {ident.Local, runs.Filter{Limit: 10, Kind: runs.KindProcess}, nil, 0},
+			"of a subject":      {ident.Local, runs.Filter{Limit: 10, SubjectID: "x"}, nil, 0},
+			"of somebody else":  {"other", runs.Filter{Limit: 10}, nil, 0},
+			"without a run yet": {"other", runs.Filter{Limit: 10, Cursor: ids[0]}, nil, 0},
+		} {
+			list, total, err := s.Runs(t.Context(), tc.ws, tc.f)
+			var got []string
+			for _, r := range list {
+				got = append(got, r.ID)
+			}
+			if err != nil || !slices.Equal(got, tc.want) || total != tc.total {
+				t.Errorf("%s: %v of %d, want %v of %d, %v", name, got, total, tc.want, tc.total, err)
+			}
+		}
+	})
+}
+
+// A full disk refuses writes by name, lets reads through and heals by itself; nothing that was acknowledged is lost.
+func TestFullDisk(t *testing.T) {
+	s := storetest.New(t)
+	id := queued(t, s, 1, "")[0]
+	lease := claimed(t, s, "w")
+	pages := func(n int) {
+		t.Helper()
+		if err := s.Damage(t.Context(), fmt.Sprint(`PRAGMA max_page_count = `, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages(1) // as many as there are
+	kept := 2
+	full := false
+	for range 100 {
+		_, err := s.Append(t.Context(), lease, runs.NewEvent{Type: runs.EventNotice, Data: strings.Repeat("x", 3000)})
+		switch {
+		case err == nil:
+			kept++
+		case errors.Is(err, fault.New(fault.StorageFull, "storage_full", "")):
+			full = true
+		default:
+			t.Fatal(err)
+		}
+	}
+	if got := typesOf(t, s, id); !full || len(got) != kept {
+		t.Errorf("full %t, %d events kept, %d acknowledged", full, len(got), kept)
+	}
+	pages(1 << 30)
+	if _, err := s.Append(t.Context(), lease, notice); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	if got := typesOf(t, s, id); len(got) != kept+1 {
+		t.Errorf("%d events, want %d", len(got), kept+1)
+	}
+}
+
+// A closed store refuses at once.
+func TestClosedStoreRefuses(t *testing.T) {
+	s := storetest.New(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), runs.Lease{}, notice); fault.Of(err).Kind != fault.Unavailable {
+		t.Errorf("append: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+}
+
+// Connections are ended under writers: what was acknowledged is there once, the others are told that the database was away.
+func TestEndedConnections(t *testing.T) {
+	url := storetest.Schema(t)
+	s, err := store.Open(t.Context(), store.Options{DatabaseURL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	admin := openSQL(t, "pgx", url)
+	id := queued(t, s, 1, "")[0]
+	lease := claimed(t, s, "w")
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() {
+		defer cancel()
+		for ended := 0; ended < 30; {
+			var n int
+			if err := admin.QueryRow(`SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+				AND pid IN (SELECT pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relnamespace = to_regnamespace(current_schema()))`).Scan(&n); err != nil {
+				t.Error(err)
+				return
+			}
+			ended += n
+		}
+	})
+	var mu sync.Mutex
+	acknowledged := map[string]bool{}
+	for w := range 4 {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				name := fmt.Sprint(w, "-", n)
+				_, err := s.Append(t.Context(), lease, runs.NewEvent{Type: runs.EventNotice, Data: name})
+				if err != nil && fault.Of(err).Kind != fault.Unavailable {
+					t.Errorf("append: %v", err)
+				}
+				mu.Lock()
+				acknowledged[name] = err == nil
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	typesOf(t, s, id) // dense
+	log, err := s.Events(t.Context(), id, 2, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]int{}
+	for _, e := range log {
+		var name string
+		if err := json.Unmarshal(e.Data, &name); err != nil {
+			t.Fatal(err)
+		}
+		there[name]++
+	}
+	for name, ok := range acknowledged {
+		if n := there[name]; n > 1 || ok && n == 0 {
+			t.Errorf("%s: acknowledged %t, there %d times", name, ok, n)
+		}
+	}
+}
+
+// Two replicas wake each other, also after the connection that listens was ended.
+func TestReplicasWakeEachOther(t *testing.T) {
+	url := storetest.Schema(t)
+	var replicas [2]*store.Store
+	for i := range replicas {
+		var err error
+		if replicas[i], err = store.Open(t.Context(), store.Options{DatabaseURL: url}); err != nil {
+			t.Fatal(err)
+		}
+		defer replicas[i].Close()
+	}
+	id := queued(t, replicas[0], 1, "")[0]
+	heard := make(chan string, 1000)
+	defer replicas[1].Bus().Subscribe(func(id string) {
+		select {
+		case heard <- id:
+		default:
+		}
+	})()
+	hear := func() {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+			replicas[0].Bus().Publish(id) // lossy: what is said before the other listens is lost
+			select {
+			case got := <-heard:
+				if got == id {
+					return
+				}
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		t.Fatal("nothing is heard")
+	}
+	hear()
+	admin := openSQL(t, "pgx", url)
+	listeners := `FROM pg_stat_activity WHERE query = 'LISTEN byline_runs' AND datname = current_database()`
+	if _, err := admin.Exec(`SELECT pg_terminate_backend(pid) ` + listeners); err != nil {
+		t.Fatal(err)
+	}
+	for len(heard) > 0 { // of before
+		<-heard
+	}
+	hear()
+}
