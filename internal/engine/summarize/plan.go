@@ -40,7 +40,7 @@ const (
 	DefaultWords   = 600
 	minWords       = 60
 	sectionWords   = 90
-	maxSections    = 8
+	maxSections    = 12
 	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
 )
 

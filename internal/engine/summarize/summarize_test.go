@@ -189,7 +189,7 @@ func TestLength(t *testing.T) {
 		b.WriteString("\n\n")
 	}
 	s := summarize.Read([]summarize.Source{source(t, "town.md", b.String())})
-	for _, words := range []int{100, 250, 600, 1200} {
+	for _, words := range []int{100, 250, 600, 1200, 2200} {
 		post := s.Fill(s.Plan(summarize.Wish{Words: words}), nil, s.Budget(words))
 		got := 0
 		for _, sec := range post.Sections {
