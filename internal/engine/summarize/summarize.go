@@ -76,7 +76,8 @@ type Survey struct {
 
 	vocabulary vocabulary
 	sections   []leaf
-	central    []int // source indices, the most central first
+	titled     []bool // whether a source's first heading is its title
+	central    []int  // source indices, the most central first
 }
 
 // Supersession says that a source has been replaced.
@@ -118,6 +119,7 @@ func Read(sources []Source) *Survey {
 			languages = append(languages, src.Language)
 		}
 		s.Titles = append(s.Titles, titleOf(*src))
+		s.titled = append(s.titled, hasTitle(*src))
 	}
 	for _, l := range languages { // the first of the most frequent
 		if s.Language == "" || votes[l] > votes[s.Language] {

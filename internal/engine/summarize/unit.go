@@ -36,7 +36,9 @@ func (c *cutter) element(i int, e extract.Element) {
 			c.add(i, e, Table, e.Start, e.End)
 		}
 	case extract.Item:
-		if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
+		if Words(text) > manyWords { // a text of its own
+			c.paragraph(i, e, text)
+		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
 			c.add(i, e, Item, e.Start, e.End)
 		}
 	case extract.Code:
