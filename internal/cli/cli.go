@@ -122,7 +122,7 @@ func isUsage(err error) bool {
 	if _, ok := errors.AsType[usageError](err); ok || isCode(err, "bad_configuration") {
 		return true
 	}
-	for _, s := range []string{"unknown command", "accepts ", "requires at least"} {
+	for _, s := range []string{"accepts ", "requires at least ", "unknown command "} {
 		if strings.HasPrefix(err.Error(), s) {
 			return true
 		}
@@ -159,9 +159,9 @@ func (c *command) build() {
 		Use:   "byline",
 		Short: "Sources in, cited posts out",
 		Long:  "Byline turns sources (PDF, Markdown, text) into blog posts whose every sentence is cited and checked. It needs no key and no other server.",
-		Args:  cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
+		Args:  noCommand, SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:              help,
 	}
 	c.root.SetArgs(c.Args)
 	c.root.SetIn(c.Stdin)
@@ -174,6 +174,21 @@ func (c *command) build() {
 	f.BoolVar(&c.json, "json", false, "print the result as JSON")
 	c.root.AddCommand(c.serveCmd(), c.draftCmd(), c.searchCmd(), c.doctorCmd(), c.configCmd(), c.userCmd(), c.verifyCmd(), c.warmCmd(), c.versionCmd())
 }
+
+// noCommand is what a command with only subcommands makes of its arguments.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	meant := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		meant = "; did you mean " + oneOf(near) + "?"
+	}
+	return usage("%s has no command %q%s", cmd.CommandPath(), args[0], meant)
+}
+
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // printJSON writes one line. Control characters that JSON lets through are escaped, since it may be a terminal.
 func (c *command) printJSON(w io.Writer, v any) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -94,10 +95,14 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader, 
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		if ctx.Err() == nil && c.remote() {
-			return nil, fault.New(fault.Unavailable, "unreachable", "The server at %s does not answer. Is it stopping? Try again.", c.base).Because(err)
+		if ctx.Err() != nil {
+			return nil, err
 		}
-		return nil, err
+		who := "The library"
+		if c.remote() {
+			who = "The server at " + c.base
+		}
+		return nil, fault.New(fault.Unavailable, "unreachable", "%s does not answer. Is it stopping? Try again.", who).Because(err)
 	}
 	if resp.StatusCode < 400 {
 		return resp, nil
@@ -134,7 +139,7 @@ func (c *client) upload(ctx context.Context, path string) (d document, fresh boo
 	form := multipart.NewWriter(pw)
 	var written sync.WaitGroup
 	written.Go(func() {
-		part, err := form.CreateFormFile("file", filepath.Base(path))
+		part, err := form.CreateFormFile("file", clean(filepath.Base(path)))
 		if err == nil {
 			_, err = io.Copy(part, f)
 		}
@@ -149,6 +154,9 @@ func (c *client) upload(ctx context.Context, path string) (d document, fresh boo
 		written.Wait()
 	}()
 	resp, err := c.send(ctx, "POST", "/api/v1/documents/upload", pr, http.Header{"Content-Type": {form.FormDataContentType()}})
+	if pe, ok := errors.AsType[*fs.PathError](err); ok { // the file broke off, not the connection
+		err = pe
+	}
 	if err != nil {
 		return document{}, false, err
 	}
@@ -180,8 +188,11 @@ func (c *client) follow(ctx context.Context, runID string, each func(event) erro
 	for tries := 1; ; tries++ {
 		before := at.seq
 		done, err := c.events(ctx, runID, &at, each)
-		if done || ctx.Err() != nil {
-			return firstError(err, ctx.Err())
+		if done {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		f, isFault := errors.AsType[*fault.Error](err)
 		if !errors.Is(err, errEnded) && !(isFault && f.Kind == fault.Unavailable) {
@@ -191,7 +202,7 @@ func (c *client) follow(ctx context.Context, runID string, each func(event) erro
 			tries = 0
 		}
 		if tries == maxTries {
-			return fmt.Errorf("follow run %s: %w", runID, err)
+			return fault.New(fault.Unavailable, "stream_broken", "The stream of events breaks off again and again.").Because(err)
 		}
 		select {
 		case <-ctx.Done():

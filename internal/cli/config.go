@@ -31,8 +31,7 @@ type value struct {
 }
 
 func (c *command) configCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check and show the settings", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "config", Short: "Check and show the settings", Args: noCommand, RunE: help}
 	cmd.AddCommand(
 		&cobra.Command{Use: "check", Short: "Name every mistake in the settings, and its place", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return c.configCheck() }},

@@ -125,7 +125,11 @@ func (d *drafting) run(ctx context.Context, args []string) error {
 		if cl.remote() {
 			when = "in the server"
 		}
-		return d.interrupted(ctx, err, fmt.Sprintf("The writing goes on %s. Take it up with: %s", when, d.resumeCommand(runID)))
+		how := fmt.Sprintf("The writing goes on %s. Take it up with: %s", when, d.resumeCommand(runID))
+		if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Unavailable {
+			return fault.New(f.Kind, f.Code, "%s %s", f.Say, how).Because(err)
+		}
+		return d.interrupted(ctx, err, how)
 	}
 	res.Unused = append([]unused{}, skipped...)
 	return d.finish(res)
@@ -251,7 +255,7 @@ func (d *drafting) write(ctx context.Context, runID string) (result, error) {
 		case "run.failed":
 			var why struct{ Code, Detail string }
 			err = json.Unmarshal(e.Data, &why)
-			failure = fault.New(fault.Invalid, why.Code, "%s", why.Detail)
+			failure = fault.New(fault.Invalid, why.Code, "%s (run %s)", why.Detail, runID)
 		case "run.cancelled":
 			failure = fault.New(fault.Invalid, "run_cancelled", "The writing was cancelled; the draft keeps what was written.")
 		default:
@@ -284,13 +288,37 @@ func (d *drafting) show(e event) error {
 	case "token", "snapshot":
 		d.ui.stream(data.Text)
 	case "step.started":
-		d.ui.say("writing:", data.Step, "", 0, 0)
+		d.ui.say(doing(data.Step), "", "", 0, 0)
 	case "notice":
 		d.ui.note(data.Detail)
+	case "reset": // what follows replaces what was shown
+		d.ui.end()
 	case "run.restarted":
 		d.ui.note("The writing was interrupted and goes on.")
 	}
 	return nil
+}
+
+// doing says in words what a step of the writer does. A later round has a mark in front of its steps, and a section its
+// name behind.
+func doing(step string) string {
+	for part := range strings.SplitSeq(step, "/") {
+		switch part {
+		case "sources", "survey":
+			return "looking through the sources"
+		case "plan":
+			return "planning"
+		case "gather":
+			return "gathering evidence"
+		case "write":
+			return "writing"
+		case "verify":
+			return "checking every citation"
+		case "compose":
+			return "composing the post"
+		}
+	}
+	return "at work: " + step
 }
 
 func (d *drafting) finish(res result) error {

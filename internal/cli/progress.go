@@ -34,7 +34,7 @@ func isTerminal(w any) bool {
 // say tells what is being done; n of of things are done already, 0 of 0 is unknown. detail changes often, so that only a
 // terminal shows it.
 func (p *progress) say(verb, what, detail string, n, of int) {
-	line := verb + " " + clean(what)
+	line := clean(strings.TrimSpace(verb + " " + what))
 	if p.silent || !p.terminal && line == p.last {
 		return
 	}
@@ -49,7 +49,8 @@ func (p *progress) say(verb, what, detail string, n, of int) {
 	if p.bar == nil {
 		p.end()
 		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(),
-			progressbar.OptionThrottle(60*time.Millisecond), progressbar.OptionSpinnerType(14))
+			progressbar.OptionThrottle(60*time.Millisecond), progressbar.OptionSpinnerType(14),
+			progressbar.OptionSetSpinnerChangeInterval(0)) // else a goroutine draws on, which nobody can stop
 	}
 	if of > 0 {
 		p.bar.ChangeMax(of)

@@ -95,7 +95,7 @@ func save(path string, data []byte) error {
 func downloadName(header string) string {
 	_, params, err := mime.ParseMediaType(header)
 	name := filepath.Base(params["filename"])
-	if err != nil || name == "." || name == string(filepath.Separator) {
+	if err != nil || strings.Trim(name, "."+string(filepath.Separator)) == "" {
 		return "post.md"
 	}
 	return name

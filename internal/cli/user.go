@@ -21,7 +21,7 @@ type user struct {
 }
 
 func (c *command) userCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "user", Short: "Accounts", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "user", Short: "Open and list accounts", Args: noCommand, RunE: help}
 	var name string
 	add := &cobra.Command{
 		Use:   "add EMAIL",

@@ -12,7 +12,7 @@ func (c *command) warmCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "warm",
 		Short: "Prepare what is slow the first time (reading PDFs)",
-		Long:  "Compiles the engine that reads PDFs into the data directory, so that the first PDF need not wait for it. A running server does that itself.",
+		Long:  "Compiles the engine that reads PDFs into the data directory, so that the first PDF need not wait for it.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
