@@ -13,9 +13,7 @@ import (
 	"net/http/httptest"
 	"net/textproto"
 	"os"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +25,7 @@ import (
 	"byline/internal/app"
 	"byline/internal/cli"
 	"byline/internal/config"
+	"byline/internal/engine/pdf/pdftest"
 	"byline/internal/engine/sandbox"
 )
 
@@ -35,15 +34,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
 		os.Exit(sandbox.Child())
 	}
-	code := m.Run()
-	if warmed {
-		dir, _ := compiled()
-		os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	}
-	os.Exit(code)
+	os.Exit(m.Run())
 }
-
-var warmed bool // compiled was asked for
 
 // system is a whole Byline behind a real listener. Every answer that its clients read is held against the OpenAPI
 // document that it serves.
@@ -54,34 +46,13 @@ type system struct {
 	router routers.Router
 }
 
-// compiled is a cache directory with the PDF engine in it, made once by a program without the race detector, under which
-// compiling takes minutes.
-var compiled = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "byline-warm-*"); err != nil {
-		return "", err
-	}
-	for _, args := range [][]string{{"go", "build", "-o", dir + "/byline", "byline/cmd/byline"}, {dir + "/byline", "warm", "--data", dir + "/data"}} {
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%v: %w: %s", args, err, out)
-		}
-	}
-	return dir, nil
-})
-
-// warm gives a system that cache, for tests that read PDFs.
+// warm gives a system a compiled PDF engine, for tests that read PDFs.
 func warm(t *testing.T, dir string) {
 	t.Helper()
-	warmed = true
-	shared, err := compiled()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(shared+"/data/cache", dir+"/cache"); err != nil {
+	if err := os.Symlink(pdftest.Warm(t), dir+"/cache"); err != nil {
 		t.Fatal(err)
 	}
 }
