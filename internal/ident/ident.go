@@ -86,3 +86,10 @@ func Valid(s string) bool {
 	}
 	return true
 }
+
+// Once makes a creating request idempotent (the Idempotency-Key of HTTP): the store keeps the key with the id of what
+// was created, in the transaction of the effect, for 24 hours. The same key with another fingerprint is refused.
+type Once struct {
+	Key         string // the client's, at most 255 bytes
+	Fingerprint string // hash of method, path and body
+}

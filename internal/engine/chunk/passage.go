@@ -35,7 +35,7 @@ type Passage struct {
 	PageTo      int
 	HeadingPath []string // the headings above what it says, outermost first; one that it begins with is among them
 	From, To    int      // its elements are Elements[From:To]; a sentence shared with the passage before counts
-	Hash        string   // of Text: the first half of its SHA-256, in hex
+	Hash        string   // of Text: its SHA-256 in hex
 }
 
 // Passages cuts a text. See All.
@@ -213,7 +213,7 @@ func (p *packer) emit(d draft) {
 	}
 	text := p.text[d.start:d.end]
 	sum := sha256.Sum256([]byte(text))
-	out := Passage{Text: text, Start: d.start, End: d.end, Hash: hex.EncodeToString(sum[:16])}
+	out := Passage{Text: text, Start: d.start, End: d.end, Hash: hex.EncodeToString(sum[:])}
 	if !p.bare {
 		first, last := p.elements[d.from], p.elements[d.to-1]
 		out.From, out.To = d.from, d.to

@@ -34,7 +34,7 @@ const (
 //	han     n
 //	digit   (n+2)/3
 //	sign    (n+1)/2
-//	symbol  2n
+//	symbol  2n            and marks that follow nothing
 //	blank   n/16          indentation
 func (c class) cost(n int) int {
 	switch c {
@@ -50,7 +50,7 @@ func (c class) cost(n int) int {
 		return (4*n + 4) / 5
 	case digit:
 		return (n + 2) / 3
-	case symbol:
+	case symbol, joined:
 		return 2 * n
 	case blank:
 		return n / 16

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// clean normalises a text: line ends, control characters, then NFC. A text that needs nothing is given back as it is.
-func clean(s string) string {
+// Normalize brings a text into the form in which it is stored and cited: line ends, control characters, then NFC. A text that needs nothing is given back as it is.
+func Normalize(s string) string {
 	if i := firstUnclean(s); i < len(s) {
 		s = cleanFrom(s, i)
 	}

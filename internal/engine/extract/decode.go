@@ -26,7 +26,7 @@ func Decode(b []byte) (text, encoding string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	return clean(raw), encoding, nil
+	return Normalize(raw), encoding, nil
 }
 
 func decode(b []byte) (string, string, error) {

@@ -1,0 +1,61 @@
+# What there is to do here. Every target with a ## is shown by `make help`.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BINARY := bin/byline
+ASSETS := internal/web/assets/built.json
+DATA   ?= ./byline-data
+SEEDS  ?= 200
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help run build web test check cover bench torture generate clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build, write a cited post from examples/ into out/post.md, then serve that library at http://127.0.0.1:8000
+	@mkdir -p out
+	$(BINARY) draft examples/* -o out/post.md --data $(DATA)
+	$(BINARY) serve --data $(DATA)
+
+build: web ## build bin/byline with the documentation pages in it
+	go build -trimpath -o $(BINARY) ./cmd/byline
+
+# The pages for /docs and /redoc come from npm once; without Node the binary serves a page that says how to get them.
+web:
+	@if command -v npm >/dev/null; then $(MAKE) -s $(ASSETS); \
+	else echo "note: npm is not here, so /docs and /redoc will say how to build them"; fi
+
+$(ASSETS): web/package-lock.json web/build.mjs
+	cd web && npm ci --loglevel=error && npm run --silent build
+
+test: web ## run all tests that this machine can run; needs Go and Node, uses PostgreSQL and a C compiler when they are there
+	@scripts/test.sh
+
+check: ## gofmt, go vet, staticcheck, the plan of the house, generated files up to date
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w is needed on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go test -count=1 ./internal/
+	go test -count=1 -run '^TestGenerated' ./internal/...
+
+cover: web ## statement coverage of all Go code, of the binary and its child too; fails under 90 %
+	@scripts/cover.sh
+
+bench: bench-http bench-pdf bench-events ## measure what bench/README.md describes, beside other programs
+
+bench-%: build
+	cd bench && go run ./$*
+
+torture: ## kill -9 at 200 random moments of upload, processing and writing (SEEDS=n)
+	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./...
+
+generate: ## write the files that are made from the code: configuration page, .env.example, OpenAPI, schema snapshots
+	go test -count=1 -run '^TestGenerated' $$(grep -rl --include='*_test.go' 'flag.Bool("update"' internal | xargs -n1 dirname | sort -u | sed 's,^,./,') -args -update
+
+clean: ## remove what was built here (not ./byline-data)
+	rm -rf bin out coverage web/node_modules
+	find internal/web/assets -mindepth 1 ! -name README.md -delete

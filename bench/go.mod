@@ -1,0 +1,3 @@
+module byline/bench
+
+go 1.26

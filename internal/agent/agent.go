@@ -1,0 +1,168 @@
+// Package agent writes posts: a run goes from survey over plan, gather, write and verify to compose, and each of these is done once.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"byline/internal/document"
+	"byline/internal/draft"
+	"byline/internal/engine/extract"
+	"byline/internal/fault"
+	"byline/internal/ident"
+	"byline/internal/runs"
+	"byline/internal/search"
+)
+
+// Documents is what the writer reads. All is scoped by workspace; what is gone is fault.Missing("document").
+type Documents interface {
+	// Named gives those of the ids that exist, in the order asked.
+	Named(ctx context.Context, ws ident.Workspace, ids []string) ([]document.Document, error)
+	// Text gives up to limit bytes of the text from a byte offset (cut at a rune's border), and the text's length.
+	Text(ctx context.Context, ws ident.Workspace, id string, start, limit int) (text string, length int, err error)
+	// Elements gives all elements in order.
+	Elements(ctx context.Context, ws ident.Workspace, id string) ([]extract.Element, error)
+	// Passages gives a page of passages from an ord on.
+	Passages(ctx context.Context, ws ident.Workspace, id string, from, limit int) (page []document.Passage, total int, err error)
+}
+
+// Versions takes what was written; draft.Store is one.
+type Versions interface {
+	// AddVersion is the fenced write of a run. The same content of the same run again adds nothing and gives the version
+	// that is there.
+	AddVersion(ctx context.Context, l runs.Lease, r draft.Result, events ...runs.NewEvent) (draft.Version, error)
+}
+
+// Searcher finds evidence.
+type Searcher interface {
+	Search(ctx context.Context, q search.Question) (search.Answer, error)
+}
+
+// Writer writes drafts without a model: from whole sentences, list items and tables of the sources. It is safe for concurrent
+// use.
+type Writer struct {
+	versions  Versions
+	documents Documents
+	searcher  Searcher
+}
+
+// New makes a writer.
+func New(versions Versions, documents Documents, searcher Searcher) *Writer {
+	return &Writer{versions, documents, searcher}
+}
+
+// Result is what a generate run tells at its end.
+type Result struct {
+	DraftID   string `json:"draft_id"`
+	Version   int    `json:"version"`
+	Words     int    `json:"words"`
+	Sentences int    `json:"sentences"` // claims of the body: sentences, items, tables
+	Cited     int    `json:"cited"`     // those that were found word for word in their source
+}
+
+// errChanged ends a round: a source was deleted or extracted anew while it went on.
+var errChanged = errors.New("sources changed")
+
+// Handle does a generate run.
+//
+// A round works on the sources as they are. When one of them goes, or its text is replaced, while the round goes on, what was
+// streamed is taken back and another round begins with those that are left.
+func (w *Writer) Handle(ctx context.Context, job *runs.Job) (any, error) {
+	var wish draft.Wish
+	if err := json.Unmarshal(job.Run().Input, &wish); err != nil {
+		return nil, fmt.Errorf("read wish: %w", err)
+	}
+	for {
+		docs, err := w.sources(ctx, job, wish)
+		if err != nil {
+			return nil, err
+		}
+		r := &round{writer: w, job: job, wish: wish, docs: docs}
+		result, err := r.do(ctx)
+		if !errors.Is(err, errChanged) {
+			return result, err
+		}
+	}
+}
+
+// sources are the documents of a wish that are there and have a text.
+func (w *Writer) sources(ctx context.Context, job *runs.Job, wish draft.Wish) ([]document.Document, error) {
+	docs, err := w.documents.Named(ctx, job.Run().Workspace, wish.DocumentIDs)
+	if err != nil {
+		return nil, fmt.Errorf("name sources: %w", err)
+	}
+	var ready []document.Document
+	for _, d := range docs {
+		if d.Generation > 0 {
+			ready = append(ready, d)
+		}
+	}
+	if len(ready) == 0 {
+		return nil, fault.New(fault.Invalid, "no_sources", "None of the documents that this post was to be written from is there any more. Upload them again, or choose others.")
+	}
+	return ready, nil
+}
+
+// state names the sources and their texts, so that a change of either shows.
+func state(docs []document.Document) string {
+	var b strings.Builder
+	for _, d := range docs {
+		fmt.Fprintf(&b, "%s@%d ", d.ID, d.Generation)
+	}
+	return b.String()
+}
+
+// begin finds out which round this is: the first one has plain keys; the steps of a later one bear a mark of its sources,
+// and it takes back what the one before streamed.
+func (r *round) begin(ctx context.Context) error {
+	first := struct {
+		State string   `json:"state"`
+		IDs   []string `json:"ids"`
+	}{}
+	now := state(r.docs)
+	err := r.job.Once(ctx, "sources", &first, func(context.Context) ([]runs.NewEvent, error) {
+		first.State = now
+		for _, d := range r.docs {
+			first.IDs = append(first.IDs, d.ID)
+		}
+		var events []runs.NewEvent
+		if gone := len(r.wish.DocumentIDs) - len(r.docs); gone > 0 {
+			events = append(events, notice("source_deleted", "%d of the documents that were named are not there any more; the post is written from the others.", gone))
+		}
+		return events, nil
+	})
+	if err != nil || first.State == now {
+		return err
+	}
+	h := fnv.New32a()
+	h.Write([]byte(now))
+	r.prefix = fmt.Sprintf("%08x/", h.Sum32())
+	var again struct{}
+	return r.job.Once(ctx, r.prefix+"again", &again, func(context.Context) ([]runs.NewEvent, error) {
+		text := notice("source_changed", "A source was processed anew while the post was written; it is begun again with the new text.")
+		if gone := len(first.IDs) - len(r.docs); gone > 0 {
+			text = notice("source_deleted", "A source was deleted while the post was written; it is begun again without it.")
+		}
+		return []runs.NewEvent{{Type: runs.EventReset, Data: runs.Reset{Channel: channel}}, text}, nil
+	})
+}
+
+// unchanged tells errChanged when the sources are not what they were at the begin of the round.
+func (r *round) unchanged(ctx context.Context) error {
+	docs, err := r.writer.sources(ctx, r.job, r.wish)
+	if err != nil {
+		return err
+	}
+	if state(docs) != state(r.docs) {
+		return errChanged
+	}
+	return nil
+}
+
+func notice(code, detail string, args ...any) runs.NewEvent {
+	return runs.NewEvent{Type: runs.EventNotice, Data: runs.Notice{Code: code, Detail: fmt.Sprintf(detail, args...)}}
+}

@@ -1,0 +1,226 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"byline/internal/draft"
+	"byline/internal/engine/cite"
+	"byline/internal/engine/markdown"
+	"byline/internal/engine/summarize"
+)
+
+// piece is a section of the draft on its way: text of which some stretches are claims. The text of all pieces, one after the
+// other, is the draft's content.
+type piece struct {
+	id     string
+	title  string
+	text   strings.Builder
+	claims []claim
+}
+
+// claim is a unit in its piece. The journal keeps it as JSON.
+type claim struct {
+	ID    string      `json:"id"`
+	Start int         `json:"start"` // UTF-8 byte offset in the piece
+	Text  string      `json:"text"`
+	Edits []cite.Edit `json:"edits,omitempty"`
+	Span  draft.Span  `json:"span"`
+
+	verdict draft.Verdict
+}
+
+// The ids of the pieces around the sections of the plan.
+const (
+	headID    = "head"
+	sourcesID = "sources"
+)
+
+// layout makes the pieces of the post: the box and the key points, the sections, and what a reader should know of the sources.
+func (r *round) layout() []*piece {
+	r.post = r.survey.Fill(r.plan.Sections, r.found, r.plan.Words)
+	pieces := []*piece{r.head()}
+	for _, s := range r.post.Sections {
+		i := slices.IndexFunc(r.plan.Sections, func(x summarize.Section) bool { return x.Title == s.Title && x.Origin == s.Origin })
+		pieces = append(pieces, r.section(sectionID(i), s))
+	}
+	return append(pieces, r.end())
+}
+
+func (r *round) head() *piece {
+	p := &piece{id: headID, title: r.labels.points}
+	fmt.Fprintf(&p.text, "> %s\n\n", r.labels.box)
+	if len(r.post.KeyPoints) == 0 {
+		p.title = ""
+		return p
+	}
+	fmt.Fprintf(&p.text, "## %s\n\n", r.labels.points)
+	for _, unit := range r.post.KeyPoints {
+		p.text.WriteString("- ")
+		r.claim(p, unit, -1)
+		p.text.WriteByte('\n')
+	}
+	p.text.WriteByte('\n')
+	return p
+}
+
+// longParagraph is from which length on, in bytes, the next sentence of another paragraph begins one.
+const longParagraph = 400
+
+func (r *round) section(id string, s summarize.Filled) *piece {
+	p := &piece{id: id, title: s.Title}
+	title := markdown.Escape(s.Title)
+	if s.Origin == summarize.Suggested {
+		title += " *(" + r.labels.suggested + ")*"
+	}
+	fmt.Fprintf(&p.text, "## %s\n\n", title)
+	before, begin := -1, p.text.Len()
+	for _, unit := range s.Units {
+		u := r.survey.Units[unit]
+		if before >= 0 {
+			joint := r.joint(before, unit, p.text.Len()-begin)
+			p.text.WriteString(joint)
+			if joint != " " {
+				begin = p.text.Len()
+			}
+		}
+		switch u.Kind {
+		case summarize.Item:
+			p.text.WriteString("- ")
+		case summarize.Quote:
+			p.text.WriteString("> ")
+		}
+		r.claim(p, unit, before)
+		before = unit
+	}
+	p.text.WriteString("\n\n")
+	return p
+}
+
+// joint is what stands between two units: a space within a paragraph, a line's end within a list, else a blank line.
+func (r *round) joint(before, unit, length int) string {
+	s := r.survey
+	a, b := s.Units[before], s.Units[unit]
+	switch {
+	case s.SameList(before, unit):
+		return "\n"
+	case a.Kind != summarize.Sentence || b.Kind != summarize.Sentence:
+		return "\n\n"
+	case s.Follows(unit, before) || s.SameParagraph(before, unit):
+		return " "
+	case s.SameSection(before, unit) && length < longParagraph:
+		return " "
+	}
+	return "\n\n"
+}
+
+// claim writes a unit and cites it.
+func (r *round) claim(p *piece, unit, before int) {
+	u := r.survey.Units[unit]
+	d := r.docs[u.Source]
+	text, edits := r.survey.Render(unit, before)
+	p.claims = append(p.claims, claim{
+		Start: p.text.Len(), Text: text, Edits: edits,
+		Span: draft.Span{
+			DocumentID: d.ID, DocumentName: d.Filename, PassageID: passageOf(r.passages[d.ID], u.Start, u.End),
+			Start: u.Start, End: u.End, Quote: r.survey.Quote(unit), Page: u.Page,
+		},
+	})
+	p.text.WriteString(text)
+}
+
+// end tells what is not covered, what was superseded, and the sources.
+func (r *round) end() *piece {
+	p := &piece{id: sourcesID, title: r.labels.sources}
+	list := func(title string, lines []string) {
+		if len(lines) == 0 {
+			return
+		}
+		if p.text.Len() > 0 {
+			p.text.WriteByte('\n')
+		}
+		fmt.Fprintf(&p.text, "## %s\n\n", title)
+		for _, l := range lines {
+			fmt.Fprintf(&p.text, "- %s\n", l)
+		}
+	}
+	var gaps, old []string
+	for _, g := range r.post.Gaps {
+		gaps = append(gaps, markdown.Escape(g))
+	}
+	for _, x := range r.survey.Superseded {
+		why := fmt.Sprintf(r.labels.marked, markdown.Escape(x.Marker))
+		switch {
+		case x.By >= 0:
+			why = fmt.Sprintf(r.labels.older, r.name(x.By))
+		case x.Marker == "":
+			why = r.labels.replaced
+		}
+		old = append(old, r.name(x.Source)+" – "+why)
+	}
+	list(r.labels.gaps, gaps)
+	list(r.labels.superseded, old)
+	list(r.labels.sources, r.sourceLines())
+	return p
+}
+
+// name is a source for people: its title, and its file where that says something else.
+func (r *round) name(source int) string {
+	title, file := r.survey.Titles[source], r.docs[source].Filename
+	return fmt.Sprintf("%s (%s)", markdown.Escape(title), markdown.Escape(file))
+}
+
+// sourceLines lists the sources that are quoted, with their pages, and then those that are not.
+func (r *round) sourceLines() []string {
+	pages := make([][]int, len(r.docs))
+	quoted := make([]bool, len(r.docs))
+	count := func(unit int) {
+		u := r.survey.Units[unit]
+		quoted[u.Source] = true
+		if u.Page > 0 && !slices.Contains(pages[u.Source], u.Page) {
+			pages[u.Source] = append(pages[u.Source], u.Page)
+		}
+	}
+	for _, s := range r.post.Sections {
+		for _, unit := range s.Units {
+			count(unit)
+		}
+	}
+	old := map[int]bool{}
+	for _, x := range r.survey.Superseded {
+		old[x.Source] = true
+	}
+	var lines, silent []string
+	for i := range r.docs {
+		switch {
+		case quoted[i] && len(pages[i]) > 0:
+			slices.Sort(pages[i])
+			lines = append(lines, r.name(i)+", "+r.labels.pages+" "+ranges(pages[i]))
+		case quoted[i]:
+			lines = append(lines, r.name(i))
+		case !old[i]:
+			silent = append(silent, r.name(i)+" – "+r.labels.silent)
+		}
+	}
+	return append(lines, silent...)
+}
+
+// ranges writes sorted numbers: 1, 3–5.
+func ranges(n []int) string {
+	var b strings.Builder
+	for i := 0; i < len(n); {
+		j := i
+		for j+1 < len(n) && n[j+1] == n[j]+1 {
+			j++
+		}
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		if fmt.Fprintf(&b, "%d", n[i]); j > i {
+			fmt.Fprintf(&b, "–%d", n[j])
+		}
+		i = j + 1
+	}
+	return b.String()
+}

@@ -1,0 +1,351 @@
+// Package app makes a running system from a configuration: everything is wired here, by hand, and nowhere else.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"byline/internal/account"
+	"byline/internal/agent"
+	"byline/internal/blob"
+	"byline/internal/cli"
+	"byline/internal/config"
+	"byline/internal/document"
+	"byline/internal/draft"
+	"byline/internal/driver/localfs"
+	"byline/internal/engine/extract"
+	"byline/internal/engine/markdown"
+	"byline/internal/engine/sandbox"
+	"byline/internal/fault"
+	"byline/internal/httpapi"
+	"byline/internal/ingest"
+	"byline/internal/ops"
+	"byline/internal/runs"
+	"byline/internal/search"
+	"byline/internal/store"
+	"byline/internal/web"
+)
+
+// App is the running system. Drain, then Close.
+type App struct {
+	cfg        *config.Config
+	log        *slog.Logger
+	handler    http.Handler
+	localToken string
+	setupToken string
+
+	lock    *flock.Flock
+	store   *store.Store
+	blobs   *localfs.Store
+	pool    *sandbox.Pool
+	hub     *runs.Hub
+	worker  *runs.Worker
+	health  *ops.Health
+	metrics *ops.Metrics
+
+	released   uint32             // collections there had been when memory was last given back
+	stop       context.CancelFunc // ends the background loops
+	background sync.WaitGroup
+}
+
+// Open holds the data directory, opens all stores, takes up what was interrupted and starts the workers. A directory that
+// another process holds is a fault with the code cli.InUse.
+func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
+	a := &App{cfg: o.Config, log: o.Log, localToken: token("bll_")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if err := a.hold(); err != nil {
+		return nil, err
+	}
+	if err := a.openStores(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.build(ctx, o.Server); err != nil {
+		return nil, err
+	}
+	a.start()
+	return a, nil
+}
+
+// hold takes the data directory for this process.
+func (a *App) hold() error {
+	dir := a.cfg.Storage.Data
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make data directory (BYLINE_DATA): %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock data directory: %w", err)
+	}
+	if !ok {
+		return fault.New(fault.Conflict, cli.InUse, "Another process holds the data directory %s. Stop it, or choose another directory with --data.", dir)
+	}
+	a.lock = lock
+	return nil
+}
+
+func (a *App) openStores(ctx context.Context) error {
+	s, err := store.Open(ctx, storeOptions(a.cfg, a.log))
+	if err != nil {
+		return err
+	}
+	a.store = s
+	if err := s.Recover(ctx); err != nil {
+		return fmt.Errorf("take up interrupted runs: %w", err)
+	}
+	if a.blobs, err = localfs.Open(a.cfg.Storage.Data); err != nil {
+		return err
+	}
+	n, err := a.blobs.Sweep(ctx, func(key string) (bool, error) { return s.HasBlob(ctx, key) })
+	if err != nil {
+		return fmt.Errorf("sweep blobs: %w", err)
+	}
+	if n > 0 {
+		a.log.Info("removed unfinished uploads", "files", n)
+	}
+	return nil
+}
+
+// databaseFile is SQLite's, in the data directory; its logs have the same name with an ending.
+const databaseFile = "byline.db"
+
+func storeOptions(cfg *config.Config, log *slog.Logger) store.Options {
+	return store.Options{Path: filepath.Join(cfg.Storage.Data, databaseFile), DatabaseURL: cfg.Storage.DatabaseURL, Log: log}
+}
+
+// build makes the services, from the rooms outwards.
+func (a *App) build(ctx context.Context, server bool) error {
+	cfg := a.cfg
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	cache, err := filepath.Abs(filepath.Join(cfg.Storage.Data, "cache")) // the extractor's process works in another directory
+	if err != nil {
+		return fmt.Errorf("find cache directory: %w", err)
+	}
+	a.pool = sandbox.New(sandbox.Options{
+		Command: []string{exe, sandbox.Subcommand}, CacheDir: cache, Log: a.log,
+		Workers: cfg.Documents.ExtractWorkers,
+		Limits:  sandbox.Limits{Memory: cfg.Documents.ExtractMemory, Pages: cfg.Documents.MaxPages, Stall: cfg.Documents.ExtractTimeout},
+	})
+	a.metrics = ops.NewMetrics(a.version())
+	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory))
+	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
+	pipeline := ingest.New(a.store, a.blobs, map[string]ingest.Extractor{
+		string(extract.PDF): func(ctx context.Context, f blob.File, _ int64, sink extract.Sink) error {
+			return a.pool.Extract(ctx, string(extract.PDF), f.(*os.File), sink)
+		},
+		string(extract.Markdown):  decoded(markdown.Extract),
+		string(extract.PlainText): decoded(extract.Plain),
+	})
+	writer := agent.New(a.store.Drafts(), a.store, searcher)
+	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
+		Log: a.log,
+		Handlers: map[runs.Kind]runs.Handler{
+			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
+			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Storage.Workers},
+		},
+		Ended: func(r runs.Run, st runs.Status) { a.metrics.Run(string(r.Kind), string(st)) },
+	})
+	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
+	accounts, err := a.accounts(ctx, server)
+	if err != nil {
+		return err
+	}
+	a.health = ops.NewHealth(
+		ops.Probe{Name: "store", Needed: true, Ask: a.store.Ping},
+		ops.Probe{Name: "search", Ask: func(ctx context.Context) (string, error) { return "embedded", nil }},
+	)
+	site, err := web.New(cfg.App.Name)
+	if err != nil {
+		return err
+	}
+	a.handler, err = httpapi.New(httpapi.Deps{
+		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
+		Accounts: accounts, Documents: documents, Searcher: searcher, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
+			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
+		},
+		Health: a.health, Metrics: a.metrics, Log: a.log,
+	}, site.Mount)
+	return err
+}
+
+func (a *App) accounts(ctx context.Context, server bool) (*account.Service, error) {
+	cfg := a.cfg.Accounts
+	secret, err := a.cfg.SigningKey()
+	if err != nil {
+		return nil, err
+	}
+	taken, err := a.store.HasUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if server && !taken {
+		a.setupToken = token("")
+	}
+	return account.New(a.store, account.Options{
+		Secret: secret, Algorithm: cfg.Algorithm, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, PasswordHash: cfg.PasswordHash,
+		Registration: account.Registration(cfg.Registration), SetupToken: a.setupToken, LocalToken: a.localToken,
+	}, nil)
+}
+
+// How often the background loops look.
+const (
+	sweepEvery   = 10 * time.Second // what was deleted is gone within 60 s
+	compactEvery = time.Minute
+	compactAfter = time.Hour // a reader may still be resuming before
+	releaseEvery = 20 * time.Second
+	releaseOver  = 24 << 20 // bytes of heap, free or not
+)
+
+// start lets everything run that runs by itself.
+func (a *App) start() {
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	merger := search.NewMerger(a.store, a.log)
+	a.background.Go(func() { merger.Run(ctx) })
+	a.background.Go(func() {
+		every(ctx, sweepEvery, func() error {
+			_, err := a.store.Sweep(ctx, a.blobs.Delete)
+			return err
+		}, a.failed("sweep"))
+	})
+	a.background.Go(func() {
+		every(ctx, compactEvery, func() error {
+			_, err := a.store.Compact(ctx, time.Now().Add(-compactAfter), 50)
+			return err
+		}, a.failed("compact"))
+	})
+	a.background.Go(func() { every(ctx, releaseEvery, a.release, a.failed("release memory")) })
+	a.worker.Start()
+}
+
+// release gives memory back that logins and documents needed for a moment; the runtime itself would keep it for minutes.
+func (a *App) release() error {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if m.HeapIdle-m.HeapReleased+m.HeapAlloc > releaseOver && m.NumGC != a.released {
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&m)
+		a.released = m.NumGC
+	}
+	return nil
+}
+
+func (a *App) failed(what string) func(error) {
+	return func(err error) { a.log.Error("background work", "what", what, "error", err) }
+}
+
+// every calls do until ctx ends.
+func every(ctx context.Context, d time.Duration, do func() error, failed func(error)) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := do(); err != nil && ctx.Err() == nil {
+				failed(err)
+			}
+		}
+	}
+}
+
+// Handler is the whole HTTP interface.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// LocalToken lets its bearer act in the local workspace.
+func (a *App) LocalToken() string { return a.localToken }
+
+// SetupToken opens the first account from another machine; empty when there is one.
+func (a *App) SetupToken() string { return a.setupToken }
+
+// Warm compiles the PDF engine, so that the first document need not wait for it.
+func (a *App) Warm(ctx context.Context) error { return a.pool.Warm(ctx) }
+
+// Drain takes no new runs, tells streams to come again, and waits for what is under way until ctx ends; what is not done
+// by then goes on at the next start.
+func (a *App) Drain(ctx context.Context) {
+	a.health.Drain()
+	a.hub.Close()
+	a.worker.Stop(ctx)
+}
+
+// Close ends everything and lets go of the data directory.
+func (a *App) Close() error {
+	var errs []error
+	if a.stop != nil {
+		a.stop()
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		a.worker.Stop(done) // does nothing after Drain
+		a.hub.Close()
+	}
+	a.background.Wait()
+	if a.pool != nil {
+		errs = append(errs, a.pool.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) version() string {
+	if a.cfg.App.Version != "" {
+		return a.cfg.App.Version
+	}
+	return cli.Version()
+}
+
+// maxText is the most that a document of text may have, in bytes: it is decoded in memory.
+const maxText = 64 << 20
+
+// decoded makes an extractor of bytes from one of text.
+func decoded(read func(text string, sink extract.Sink) error) ingest.Extractor {
+	return func(_ context.Context, f blob.File, size int64, sink extract.Sink) error {
+		if size > maxText {
+			return fault.New(fault.TooLarge, "text_too_large", "A document of text may have %d MB; this one has %d. Split it.", maxText>>20, size>>20)
+		}
+		b, err := io.ReadAll(io.LimitReader(f, maxText))
+		if err != nil {
+			return fmt.Errorf("read document's bytes: %w", err)
+		}
+		text, _, err := extract.Decode(b)
+		if err != nil {
+			return err
+		}
+		return read(text, sink)
+	}
+}
+
+// token makes 256 random bits in hex, behind a prefix.
+func token(prefix string) string {
+	var b [32]byte
+	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails
+	return prefix + hex.EncodeToString(b[:])
+}

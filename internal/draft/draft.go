@@ -1,0 +1,172 @@
+// Package draft is a text in the making: its versions, its citations, and its way out as a file.
+package draft
+
+import (
+	"context"
+	"time"
+
+	"byline/internal/ident"
+	"byline/internal/runs"
+)
+
+// Status of a draft.
+type Status string
+
+// The states of a draft.
+const (
+	Open       Status = "draft"
+	Generating Status = "generating"
+	Completed  Status = "completed"
+	Published  Status = "published"
+	Failed     Status = "failed"
+)
+
+// Draft is a text with its newest version.
+type Draft struct {
+	ID          string
+	Workspace   ident.Workspace
+	SessionID   string
+	Title       string
+	Content     string // Markdown without citation markers; of the newest version
+	Status      Status
+	Version     int // number of the newest version; 0 before the first
+	DocumentIDs []string
+	Categories  []string
+	Tags        []string
+	RunID       string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Cause says how a version came to be.
+type Cause string
+
+// The causes that exist so far.
+const (
+	CauseGenerate Cause = "generate"
+	CauseEdit     Cause = "edit"
+)
+
+// Version is one state of a draft. Versions are only ever added.
+type Version struct {
+	ID        string
+	Number    int // 1, 2, 3 ...
+	Parents   []string
+	Author    string // a user's id; empty for the writer
+	Cause     Cause
+	Title     string
+	Content   string
+	Message   string
+	Words     int
+	Citations []Citation
+	CreatedAt time.Time
+}
+
+// Label of a verdict.
+type Label string
+
+// The labels of verdicts.
+const (
+	Supported    Label = "supported"
+	Partly       Label = "partly"
+	Unsupported  Label = "unsupported"
+	Contradicted Label = "contradicted"
+	Unchecked    Label = "unchecked"
+)
+
+// Citation ties a claim of a version to the places that support it. It is data beside the text, never in it.
+type Citation struct {
+	ID      string
+	Claim   Claim
+	Verdict Verdict
+	Spans   []Span
+}
+
+// Claim is a sentence of the version that states something.
+type Claim struct {
+	Start, End int // UTF-8 byte offsets in the version's content
+	Text       string
+}
+
+// Verdict says whether the spans support the claim.
+type Verdict struct {
+	Label   Label    `json:"label"`
+	Score   float64  `json:"score"` // 0..1
+	Reasons []string `json:"reasons"`
+}
+
+// Span is a place in a source with the words that stand there.
+type Span struct {
+	DocumentID   string `json:"document_id"`
+	DocumentName string `json:"document_name"`
+	PassageID    string `json:"passage_id"`
+	Start        int    `json:"start"` // UTF-8 byte offsets in the document's text
+	End          int    `json:"end"`
+	Quote        string `json:"quote"` // equals the text at Start:End
+	Page         int    `json:"page,omitempty"`
+	Gone         bool   `json:"source_deleted,omitempty"` // the document was deleted; the quote stays until it is purged
+}
+
+// Brief is what is wished of a post.
+type Brief struct {
+	Topics   []string `json:"topics,omitempty"`
+	Audience string   `json:"audience,omitempty"`
+	Tone     string   `json:"tone,omitempty"`
+	Language string   `json:"language,omitempty"`
+	Words    int      `json:"words,omitempty"`
+	Must     []string `json:"must,omitempty"`
+	MustNot  []string `json:"must_not,omitempty"`
+	Outline  []string `json:"outline,omitempty"`
+}
+
+// Wish is the input of a generate run.
+type Wish struct {
+	DocumentIDs  []string `json:"document_ids"`
+	Title        string   `json:"title,omitempty"`
+	Instructions string   `json:"instructions,omitempty"`
+	Brief        Brief    `json:"brief"`
+}
+
+// Edit is a person's change; nil fields stay.
+type Edit struct {
+	Title      *string
+	Content    *string
+	Categories *[]string
+	Tags       *[]string
+	Message    string
+	Author     string
+	Citations  []Citation // of the new content, re-anchored by the caller; used only when Content is set
+}
+
+// Filter of List. Cursor is the id of the last draft of the page before.
+type Filter struct {
+	Status Status
+	Query  string // in the title, case ignored
+	Cursor string
+	Limit  int
+}
+
+// Result closes a generate run's draft.
+type Result struct {
+	Title   string
+	Tags    []string // suggested; kept only when the draft has none
+	Version Version  // Number, ID and CreatedAt are given by the store
+}
+
+// Store of drafts. Each method is one transaction; all is scoped by workspace, and what is not there, or another's, is
+// fault.Missing("draft").
+type Store interface {
+	// Add creates a draft and its generate run. A repeated once gives both as they were made the first time.
+	Add(ctx context.Context, d Draft, w Wish, once *ident.Once) (Draft, runs.Run, error)
+	Draft(ctx context.Context, ws ident.Workspace, id string) (Draft, error)
+	// Drafts lists without Content.
+	Drafts(ctx context.Context, ws ident.Workspace, f Filter) (page []Draft, total int, err error)
+	// Save makes a person's edit a new version (or, without title and content, changes the rest only). match is the version
+	// that the person saw: another newest one is fault.Stale. A draft that is being generated is fault.Conflict.
+	Save(ctx context.Context, ws ident.Workspace, id string, match int, e Edit) (Draft, error)
+	Delete(ctx context.Context, ws ident.Workspace, id string) error
+	Versions(ctx context.Context, ws ident.Workspace, draftID string, cursor, limit int) (page []Version, total int, err error)
+	Version(ctx context.Context, ws ident.Workspace, draftID string, number int) (Version, error)
+	// AddVersion is the fenced write of a run: the version, the draft's state and the events.
+	AddVersion(ctx context.Context, l runs.Lease, r Result, events ...runs.NewEvent) (Version, error)
+}

@@ -1,0 +1,147 @@
+// Package cite ties claims to the exact places of immutable texts, and proves that a claim says no more than the place it points at.
+package cite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Kind of an edit; each has one thing that it may do, see Check.
+type Kind string
+
+// The edits that leave a quote word for word what it was.
+const (
+	Connective Kind = "connective" // a leading connective ("However,") is dropped; the next letter may become a capital
+	Join       Kind = "join"       // a line break within a sentence becomes a space, or nothing where a hyphen or no space was meant
+	Escape     Kind = "escape"     // a backslash before a mark that would be read as Markdown
+	Unlink     Kind = "unlink"     // the marks of a link that leads nowhere outside its source are dropped, its words stay
+	Fence      Kind = "fence"      // lines that must keep their columns are put between fences of code
+)
+
+// Edit replaces a piece of a quote. Offsets are UTF-8 bytes of the quote.
+type Edit struct {
+	Kind Kind   `json:"kind"`
+	At   int    `json:"at"`
+	Drop string `json:"drop,omitempty"` // what stands at At
+	Put  string `json:"put,omitempty"`  // what takes its place
+}
+
+// Apply gives the quote with its edits. They must be in order, not overlap, and drop what really stands there.
+func Apply(quote string, edits []Edit) (string, error) {
+	var b strings.Builder
+	at := 0
+	for _, e := range edits {
+		if e.At < at || e.At+len(e.Drop) > len(quote) || quote[e.At:e.At+len(e.Drop)] != e.Drop {
+			return "", fmt.Errorf("edit %s at %d does not fit the quote", e.Kind, e.At)
+		}
+		b.WriteString(quote[at:e.At])
+		b.WriteString(e.Put)
+		at = e.At + len(e.Drop)
+	}
+	b.WriteString(quote[at:])
+	return b.String(), nil
+}
+
+// Check tells whether a claim says what stands at text[start:end] and nothing else: the quote is that piece of the text byte for
+// byte, every edit is of an allowed kind and does only what its kind may, and the claim is the quote after its edits.
+func Check(text string, start, end int, quote, claim string, edits []Edit) error {
+	if start < 0 || end > len(text) || start >= end {
+		return fmt.Errorf("span %d:%d is outside of its text of %d bytes", start, end, len(text))
+	}
+	if text[start:end] != quote {
+		return fmt.Errorf("the quote is not what stands at %d:%d", start, end)
+	}
+	for _, e := range edits {
+		if !e.allowed(quote) {
+			return fmt.Errorf("edit %s at %d may not turn %q into %q", e.Kind, e.At, e.Drop, e.Put)
+		}
+	}
+	got, err := Apply(quote, edits)
+	if err != nil {
+		return err
+	}
+	if got != claim {
+		return fmt.Errorf("the claim is not its quote: %q, want %q", claim, got)
+	}
+	return nil
+}
+
+// allowed tells whether the edit does only what its kind may.
+func (e Edit) allowed(quote string) bool {
+	switch e.Kind {
+	case Connective:
+		return e.At == 0 && droppedConnective(e.Drop, e.Put)
+	case Join:
+		return joinsLines(e.Drop, e.Put)
+	case Escape:
+		return e.Drop == "" && e.Put == `\` && e.At < len(quote) && quote[e.At] < utf8.RuneSelf && (unicode.IsPunct(rune(quote[e.At])) || unicode.IsSymbol(rune(quote[e.At])))
+	case Unlink:
+		return e.Put == "" && (e.Drop == "[" || e.Drop == "![" || strings.HasPrefix(e.Drop, "](") && strings.IndexAny(e.Drop, " \n)") == len(e.Drop)-1 && e.Drop[len(e.Drop)-1] == ')')
+	case Fence:
+		return e.Drop == "" && (e.At == 0 && e.Put == "```\n" || e.At == len(quote) && e.Put == "\n```")
+	}
+	return false
+}
+
+// connectives tie a sentence to the one before it without saying anything of their own.
+var connectives = []string{
+	"However,", "Moreover,", "Furthermore,", "In addition,", "Additionally,", "Also,", "Besides,", "Nevertheless,", "Nonetheless,", "Still,", "Meanwhile,",
+	"For example,", "For instance,", "In fact,", "Indeed,", "And", "But", "So", "Thus,", "Hence,", "Therefore,", "Consequently,", "As a result,", "In short,",
+	"Finally,", "Similarly,", "Likewise,", "On the other hand,", "By contrast,", "In contrast,", "Then,",
+	"그러나", "그런데", "그리고", "하지만", "또한", "따라서", "그래서", "그러므로", "게다가", "한편", "반면", "즉,", "예를 들어", "예를 들면",
+}
+
+// LeadingConnective gives the edit that drops the connective at the begin of a sentence; ok is false where there is none.
+func LeadingConnective(quote string) (e Edit, ok bool) {
+	for _, c := range connectives {
+		if !strings.HasPrefix(quote, c) {
+			continue
+		}
+		n := len(c)
+		if !strings.HasSuffix(c, ",") && strings.HasPrefix(quote[n:], ",") {
+			n++
+		}
+		rest := strings.TrimLeft(quote[n:], " \n")
+		n, spaces := len(quote)-len(rest), len(quote)-n-len(rest)
+		if rest == "" || spaces == 0 {
+			continue
+		}
+		first, size := utf8.DecodeRuneInString(rest)
+		drop, put := quote[:n], ""
+		if up := unicode.ToUpper(first); up != first {
+			drop, put = quote[:n+size], string(up)
+		}
+		return Edit{Kind: Connective, Drop: drop, Put: put}, true
+	}
+	return Edit{}, false
+}
+
+func droppedConnective(drop, put string) bool {
+	if put != "" {
+		last, size := utf8.DecodeLastRuneInString(drop)
+		if string(unicode.ToUpper(last)) != put {
+			return false
+		}
+		drop = drop[:len(drop)-size]
+	}
+	word := strings.TrimRight(drop, " \n")
+	if word == drop {
+		return false
+	}
+	return slices.Contains(connectives, word) || slices.Contains(connectives, strings.TrimSuffix(word, ","))
+}
+
+// joinsLines tells whether drop is nothing but a line break with what belongs to it: spaces, marks of a block quote, a hyphen before it.
+func joinsLines(drop, put string) bool {
+	if put != "" && put != " " {
+		return false
+	}
+	rest := drop
+	if put == "" {
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "-"), "\u00ad")
+	}
+	return strings.Contains(rest, "\n") && strings.Trim(rest, " \t\r\n>") == ""
+}

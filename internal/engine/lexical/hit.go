@@ -1,0 +1,101 @@
+package lexical
+
+import "slices"
+
+// Hit is a passage that was found.
+type Hit struct {
+	ID       string
+	Group    string
+	Score    float64 // BM25, above 0, without an upper bound
+	Coverage float64 // 0 to 1: share of the query's idf mass (weight × idf) whose terms are in the passage; terms that no passage has count too
+	Why      *Why    // nil unless asked for
+}
+
+// Why is how a score came about.
+type Why struct {
+	Length   int     // of the passage, in tokens
+	Average  float64 // of the living passages
+	Passages int     // living
+	Terms    []TermScore
+}
+
+// TermScore is one term's share of a score.
+type TermScore struct {
+	Term     string
+	Weight   float64
+	Count    int // in the passage; 0 if it is missing
+	Passages int // living ones that have the term
+	IDF      float64
+	Score    float64 // the passage's score is the sum of these, in this order
+}
+
+// hits are the best, best first.
+func (s *searcher) hits() []Hit {
+	entries := s.top.entries
+	if len(entries) == 0 {
+		return nil
+	}
+	slices.SortFunc(entries, func(x, y entry) int {
+		if s.top.worse(y, x) {
+			return -1
+		}
+		return 1
+	})
+	mass := coverageOf(s.terms)
+	all := mass(nil)
+	out := make([]Hit, len(entries))
+	for i, e := range entries {
+		l := &s.view.parts[e.part]
+		counts := s.top.countsOf(e)
+		h := Hit{ID: l.id(e.doc).String(), Group: l.group(l.groupOf(e.doc)).String(), Score: e.score}
+		if all > 0 {
+			h.Coverage = mass(counts) / all
+		}
+		if s.options.Explain {
+			h.Why = s.why(l.length(e.doc), counts)
+		}
+		out[i] = h
+	}
+	return out
+}
+
+// coverageOf gives the idf mass of the terms that a passage has by its counts, or of all terms for nil.
+// Of the forms of one word the best counts, and forms that no passage has only if there is no other.
+func coverageOf(terms []queryTerm) func(counts []uint32) float64 {
+	alts := map[int]bool{} // words of which some form is in a passage
+	for _, t := range terms {
+		if t.df > 0 && t.Alt > 0 {
+			alts[t.Alt] = true
+		}
+	}
+	best := map[int]float64{}
+	return func(counts []uint32) float64 {
+		mass := 0.0
+		clear(best)
+		for i, t := range terms {
+			switch {
+			case counts != nil && counts[i] == 0 || t.Alt > 0 && t.df == 0 && alts[t.Alt]:
+			case t.Alt > 0:
+				if t.weight > best[t.Alt] {
+					mass += t.weight - best[t.Alt]
+					best[t.Alt] = t.weight
+				}
+			default:
+				mass += t.weight
+			}
+		}
+		return mass
+	}
+}
+
+func (s *searcher) why(length uint32, counts []uint32) *Why {
+	w := &Why{Length: int(length), Average: s.average, Passages: s.view.stats.Passages}
+	for i, t := range s.terms {
+		ts := TermScore{Term: t.Text, Weight: t.Weight, Count: int(counts[i]), Passages: t.df, IDF: t.idf}
+		if ts.Count > 0 {
+			ts.Score = contribution(t.weight, counts[i], s.norm(length))
+		}
+		w.Terms = append(w.Terms, ts)
+	}
+	return w
+}

@@ -1,0 +1,113 @@
+package lexical
+
+import "fmt"
+
+// Merge writes the living passages of segments into new ones of at most limit bytes (a single passage may take more), in the order of the parts.
+// It gives each new segment to emit as soon as it is full, and stops at the first error of emit. Scores do not change by it.
+// It holds the postings of one of the parts and of one new segment in memory at a time.
+func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
+	b := NewBuilder()
+	for i, p := range parts {
+		l := newLivePart(p)
+		f, err := l.forward()
+		if err != nil {
+			return fmt.Errorf("merge segment %d: %w", i, err)
+		}
+		known := make([]uint32, len(f.terms))
+		for g := range l.groupCount {
+			id := l.group(g)
+			for doc := l.first(g); doc < l.groupEnd(g) && !l.isDead(doc); doc++ {
+				counts := f.counts(doc, known, b)
+				if !b.fits(counts, l.length(doc), limit) {
+					if err := emit(b.Bytes()); err != nil {
+						return err
+					}
+					b = NewBuilder()
+					clear(known)
+					counts = f.counts(doc, known, b)
+				}
+				if err := b.add(l.id(doc), id, l.length(doc), counts); err != nil {
+					return fmt.Errorf("merge segment %d: %w", i, err)
+				}
+			}
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return emit(b.Bytes())
+}
+
+// forward is a segment by passages instead of by terms.
+type forward struct {
+	terms  []string
+	starts []uint32    // where in all the counts of each passage start
+	all    []termCount // with the segment's numbers of terms
+	buf    []termCount
+}
+
+// forward turns the segment's postings round.
+func (l *livePart) forward() (*forward, error) {
+	f := &forward{starts: make([]uint32, l.stats.Passages+1)}
+	// first how many terms each passage has, then the terms
+	for fill := range 2 {
+		n := 0
+		err := l.eachList(func(term []byte, postings list) bool {
+			if fill == 1 {
+				f.terms = append(f.terms, string(term))
+			}
+			var c cursor
+			for c.open(postings, l.stats.Passages); c.doc != noDoc; c.next() {
+				if fill == 0 {
+					f.starts[c.doc]++
+					continue
+				}
+				f.starts[c.doc]--
+				f.all[f.starts[c.doc]] = termCount{uint32(n), c.tf()}
+			}
+			n++
+			return !c.bad
+		})
+		if err != nil {
+			return nil, err
+		}
+		if fill == 0 {
+			total := uint32(0)
+			for i, k := range f.starts {
+				total += k
+				f.starts[i] = total
+			}
+			f.all = make([]termCount, total)
+		}
+	}
+	return f, nil
+}
+
+// eachList calls f for every term in order.
+func (s *Segment) eachList(f func(term []byte, postings list) bool) error {
+	for i := range len(s.index) / 4 {
+		e := entries{dictReader: s.block(i), left: min(dictBlock, s.terms-i*dictBlock)}
+		for e.next() {
+			l, ok := s.list(e.offset, e.size, e.df)
+			if !ok || !f(e.text, l) {
+				return ErrDamaged
+			}
+		}
+		if e.bad {
+			return ErrDamaged
+		}
+	}
+	return nil
+}
+
+// counts are a passage's terms with the builder's numbers. known is what they are for the segment's: 0 is not known yet, else it is one more.
+func (f *forward) counts(doc uint32, known []uint32, b *Builder) []termCount {
+	f.buf = f.buf[:0]
+	for _, c := range f.all[f.starts[doc]:f.starts[doc+1]] {
+		if known[c.term] == 0 {
+			known[c.term] = b.intern(f.terms[c.term]) + 1
+		}
+		f.buf = append(f.buf, termCount{known[c.term] - 1, c.tf})
+	}
+	return f.buf
+}

@@ -1,0 +1,452 @@
+package summarize
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"byline/internal/engine/cite"
+)
+
+// Post is a plan that is complete.
+type Post struct {
+	Sections  []Filled
+	KeyPoints []int    // units, also in a section
+	Gaps      []string // what was asked for and the sources say nothing of, as it was asked
+}
+
+// Filled is a section with its units in reading order.
+type Filled struct {
+	Section
+	Units []int
+}
+
+const (
+	bareCoverage  = 0.5  // of what a heading asks for, in a unit without any evidence of a search
+	foundCoverage = 0.34 // in a unit that a search found
+	pathShare     = 0.7  // what a term in the headings above a unit counts
+	foundBonus    = 0.5
+	redundancy    = 0.2 // MMR
+	fewUnits      = 6   // of a section, unless there are words left
+	manyUnits     = 14
+	tableShare    = 2   // a table may take this part (1/2) of all words
+	smallTable    = 120 // words that are no matter
+)
+
+// Fill chooses units for each section. found has the evidence of a search for each, and may be nil.
+// About words are taken in all, key points included: Budget says how many.
+func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
+	if words >= pointsFrom && s.have() > words {
+		words -= pointCount(words) * pointWords
+	}
+	f := filling{survey: s, words: words, used: map[int]bool{}, listed: map[int]bool{}}
+	f.candidates(sections, found)
+	var p Post
+	var full []Section
+	var lists [][]block
+	for i, sec := range sections {
+		if len(f.blocks[i]) > 0 {
+			full = append(full, sec)
+			lists = append(lists, f.blocks[i])
+		} else if sec.Origin == FromOutline || sec.Origin == FromTopic {
+			p.Gaps = append(p.Gaps, sec.Query)
+		}
+	}
+	f.blocks = lists
+	f.taken = make([][]int, len(full))
+	f.chosen = make([]int, len(full))
+	for i := range full {
+		f.take(i, words/max(1, len(full)), fewUnits)
+	}
+	f.more()
+	for i, sec := range full {
+		if len(f.taken[i]) > 0 {
+			p.Sections = append(p.Sections, Filled{sec, f.inOrder(f.taken[i])})
+		}
+	}
+	p.KeyPoints = f.keyPoints(p.Sections)
+	return p
+}
+
+// block is what is taken together: a unit with what it needs before it, a list with its lead.
+type block struct {
+	units []int // in text order
+	words int
+	score float64
+}
+
+type filling struct {
+	survey *Survey
+	words  int       // to be taken
+	blocks [][]block // of each section
+	used   map[int]bool
+	listed map[int]bool // first items of lists that are a block already
+	taken  [][]int
+	chosen []int // blocks taken of each section
+	total  int   // words taken
+}
+
+// candidates finds the blocks of each section; a unit goes to the section that it fits best.
+func (f *filling) candidates(sections []Section, found [][]Evidence) {
+	s := f.survey
+	f.blocks = make([][]block, len(sections))
+	fit := make([][]float64, len(sections)) // by unit; 0: none
+	for i, sec := range sections {
+		var evidence []Evidence
+		if i < len(found) {
+			evidence = found[i]
+		}
+		if sec.Origin == FromSource {
+			fit[i] = f.fitLeaves(sec, evidence)
+		} else {
+			fit[i] = f.fitQuery(sec, evidence)
+		}
+	}
+	for id := range s.Units {
+		best := -1
+		for i := range sections {
+			// A heading of a source takes what no heading that was asked for wants.
+			if fit[i][id] > 0 && (best < 0 || sections[i].Origin != FromSource && fit[i][id] > fit[best][id]) {
+				best = i
+			}
+		}
+		if best < 0 {
+			continue
+		}
+		if b, ok := f.block(id, fit[best][id]); ok {
+			f.blocks[best] = append(f.blocks[best], b)
+		}
+	}
+}
+
+// fitLeaves scores the units of a source's own sections.
+func (f *filling) fitLeaves(sec Section, evidence []Evidence) []float64 {
+	fit := make([]float64, len(f.survey.Units))
+	for _, l := range sec.Leaves {
+		for _, id := range f.survey.sections[l].units {
+			if u := f.survey.Units[id]; !u.outside {
+				fit[id] = 1 + foundBonus*strength(u, evidence)
+			}
+		}
+	}
+	return fit
+}
+
+// fitQuery scores all units by how much of a query they hold, themselves or in the headings above them.
+func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
+	s := f.survey
+	wanted := s.vocabulary.query(sec.Query, s.languages())
+	above := map[int][]entry{}
+	fit := make([]float64, len(s.Units))
+	best := 0.0
+	for id, u := range s.Units {
+		if u.outside || len(wanted) == 0 {
+			continue
+		}
+		path, known := above[u.section]
+		if !known {
+			path = s.lookup(strings.Join(u.HeadingPath, "\n"), s.Sources[u.Source].Language)
+			above[u.section] = path
+		}
+		own := 0.0
+		for _, w := range wanted {
+			if coverage(u.terms, []want{{w.term, 1}}) > 0 {
+				own += w.weight
+			} else if coverage(path, []want{{w.term, 1}}) > 0 {
+				own += pathShare * w.weight
+			}
+		}
+		strong := strength(u, evidence)
+		if own >= bareCoverage || own >= foundCoverage && strong >= bareCoverage {
+			fit[id] = own + foundBonus*strong
+			best = max(best, fit[id])
+		}
+	}
+	for id := range fit {
+		if fit[id] < best/2 {
+			fit[id] = 0
+		}
+	}
+	return fit
+}
+
+// lookup gives the known terms of a text, sorted.
+func (s *Survey) lookup(text, lang string) []entry {
+	var out []entry
+	for _, w := range s.vocabulary.query(text, []string{lang}) {
+		if w.term >= 0 {
+			out = append(out, entry{w.term, 1})
+		}
+	}
+	slices.SortFunc(out, func(a, b entry) int { return a.term - b.term })
+	return out
+}
+
+// strength is the best score of the evidence that overlaps a unit.
+func strength(u Unit, evidence []Evidence) float64 {
+	best := 0.0
+	for _, e := range evidence {
+		if e.Source == u.Source && e.Start < u.End && e.End > u.Start {
+			best = max(best, e.Score)
+		}
+	}
+	return best
+}
+
+const (
+	chain     = 3   // sentences that need each other
+	longList  = 8   // items; of a longer list only the best are taken
+	factBonus = 0.7 // of lists and tables: most facts of private documents stand there
+)
+
+// block puts a unit together with what it can't stand without; ok is false where that is not to be had, and an item
+// whose list is in a block already.
+func (f *filling) block(id int, fit float64) (b block, ok bool) {
+	s := f.survey
+	u := s.Units[id]
+	b = block{units: []int{id}, score: u.score + 2*fit}
+	switch {
+	case u.intro:
+		return b, false
+	case u.Kind == Item:
+		return f.list(id, fit)
+	case u.Kind == Table || u.Kind == Code:
+		if u.Words > max(smallTable, f.words/tableShare) {
+			return b, false
+		}
+		if u.lead >= 0 {
+			b.units = []int{u.lead, id}
+		}
+		if u.Kind == Table {
+			b.score += factBonus
+		}
+	case question.MatchString(s.Quote(id)): // only with what answers it
+		if id+1 == len(s.Units) || !s.follows(id+1) || s.Units[id+1].outside {
+			return b, false
+		}
+		b.units = append(b.units, id+1)
+	case u.leans && !s.standsAlone(id):
+		for first := id; s.Units[first].leans; {
+			if !s.follows(first) || len(b.units) == chain || s.Units[first-1].outside {
+				return b, false
+			}
+			first--
+			b.units = append([]int{first}, b.units...)
+		}
+	}
+	for _, v := range b.units {
+		b.words += s.Units[v].Words
+	}
+	return b, true
+}
+
+// list is the block that begins with an item: the whole list with its lead when it is short, the item alone else.
+func (f *filling) list(id int, fit float64) (b block, ok bool) {
+	s := f.survey
+	first, last := id, id
+	for s.besideItem(first) {
+		first--
+	}
+	for last+1 < len(s.Units) && s.besideItem(last+1) {
+		last++
+	}
+	u := s.Units[id]
+	if last-first >= longList {
+		first, last = id, id
+	} else if f.listed[first] {
+		return b, false
+	}
+	f.listed[first] = true
+	b.score = 2*fit + factBonus
+	if u.lead >= 0 {
+		b.units = append(b.units, u.lead)
+	}
+	best := 0.0
+	for v := first; v <= last; v++ {
+		if !s.Units[v].outside {
+			b.units = append(b.units, v)
+			best = max(best, s.Units[v].score)
+		}
+	}
+	b.score += best
+	for _, v := range b.units {
+		b.words += s.Units[v].Words
+	}
+	return b, true
+}
+
+// besideItem tells whether a unit is an item right behind another one of the same list.
+func (s *Survey) besideItem(id int) bool {
+	if id == 0 {
+		return false
+	}
+	a, b := s.Units[id-1], s.Units[id]
+	return a.Kind == Item && b.Kind == Item && a.section == b.section && b.element == a.element+1
+}
+
+// follows tells whether a unit stands right behind the one before it, with nothing left out between.
+func (s *Survey) follows(id int) bool {
+	if id == 0 || s.Units[id-1].section != s.Units[id].section || s.Units[id-1].intro || s.Units[id-1].Kind != Sentence {
+		return false
+	}
+	between := s.Sources[s.Units[id].Source].Text.Content[s.Units[id-1].End:s.Units[id].Start]
+	return !strings.ContainsFunc(between, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
+}
+
+// Follows tells whether a unit stands right behind another in their source, with nothing left out between.
+func (s *Survey) Follows(unit, before int) bool { return before == unit-1 && s.follows(unit) }
+
+// standsAlone tells whether a sentence that leans does so by a connective only, which can be dropped.
+func (s *Survey) standsAlone(id int) bool {
+	quote := s.Quote(id)
+	e, ok := cite.LeadingConnective(quote)
+	return ok && !leans(e.Put+quote[len(e.Drop):])
+}
+
+// take adds the best blocks of a section until it has that many words or units.
+func (f *filling) take(section, words, units int) {
+	got := 0
+	for _, id := range f.taken[section] {
+		got += f.survey.Units[id].Words
+	}
+	for got < words && f.chosen[section] < units {
+		i := f.best(section, max(words-got, sectionWords/2))
+		if i < 0 {
+			return
+		}
+		got += f.put(section, f.blocks[section][i])
+	}
+}
+
+// more takes from all sections until the words are reached or the material is at its end.
+func (f *filling) more() {
+	for f.total < f.words*95/100 {
+		section, block := -1, -1
+		bestScore := 0.0
+		for i := range f.blocks {
+			if f.chosen[i] >= manyUnits {
+				continue
+			}
+			if b := f.best(i, f.words*110/100-f.total); b >= 0 && (block < 0 || f.gain(f.blocks[i][b], i) > bestScore) {
+				section, block, bestScore = i, b, f.gain(f.blocks[i][b], i)
+			}
+		}
+		if block < 0 {
+			return
+		}
+		f.put(section, f.blocks[section][block])
+	}
+}
+
+// best finds the block with the most to add that still fits, -1 when there is none.
+func (f *filling) best(section, words int) int {
+	best, bestGain := -1, 0.0
+	for i, b := range f.blocks[section] {
+		fresh := 0
+		for _, id := range b.units {
+			if !f.used[id] {
+				fresh += f.survey.Units[id].Words
+			}
+		}
+		if f.used[b.units[len(b.units)-1]] || fresh > words+words/10 || f.total+fresh > f.words*110/100 {
+			continue
+		}
+		if g := f.gain(b, section); best < 0 || g > bestGain {
+			best, bestGain = i, g
+		}
+	}
+	return best
+}
+
+// gain is the score of a block less what was said before.
+func (f *filling) gain(b block, section int) float64 {
+	most := 0.0
+	for _, id := range f.taken[section] {
+		for _, v := range b.units {
+			most = max(most, cosine(f.survey.Units[id].terms, f.survey.Units[v].terms))
+		}
+	}
+	return b.score - redundancy*most*2
+}
+
+// put takes a block and gives the words that it added.
+func (f *filling) put(section int, b block) int {
+	added := 0
+	for _, id := range b.units {
+		if !f.used[id] {
+			f.used[id] = true
+			f.taken[section] = append(f.taken[section], id)
+			added += f.survey.Units[id].Words
+		}
+	}
+	f.chosen[section]++
+	f.total += added
+	return added
+}
+
+// inOrder sorts units as they are read: the most central source first, each in the order of its text.
+func (f *filling) inOrder(units []int) []int {
+	s := f.survey
+	rank := func(id int) int { return slices.Index(s.central, s.Units[id].Source) }
+	out := slices.Clone(units)
+	slices.SortFunc(out, func(a, b int) int { return cmp.Or(rank(a)-rank(b), a-b) })
+	return out
+}
+
+// Key points: how many, and which length they have in words.
+const (
+	fewPoints, manyPoints = 3, 5
+	pointsFrom            = 200 // words of a post
+	shortPoint, longPoint = 7, 36
+	figurePoint           = 0.4
+	pointWords            = 20 // about
+)
+
+// keyPoints are the best sentences of different sections that stand alone.
+func (f *filling) keyPoints(sections []Filled) []int {
+	s := f.survey
+	if f.total < pointsFrom-fewPoints*pointWords {
+		return nil
+	}
+	var best []int // of each section
+	for _, sec := range sections {
+		at := -1
+		for _, id := range sec.Units {
+			u := s.Units[id]
+			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint {
+				continue
+			}
+			if at < 0 || f.point(id) > f.point(at) {
+				at = id
+			}
+		}
+		if at >= 0 {
+			best = append(best, at)
+		}
+	}
+	n := pointCount(f.total)
+	if len(best) > n {
+		ranked := slices.Clone(best)
+		slices.SortStableFunc(ranked, func(a, b int) int { return cmp.Compare(f.point(b), f.point(a)) })
+		best = slices.DeleteFunc(best, func(id int) bool { return !slices.Contains(ranked[:n], id) })
+	}
+	if len(best) < fewPoints {
+		return nil
+	}
+	return best
+}
+
+// pointCount is how many key points a post of that many words has.
+func pointCount(words int) int {
+	const each = 120
+	return min(manyPoints, max(fewPoints, words/each))
+}
+
+// point is the score of a unit as a key point: those that state figures are what people look for.
+func (f *filling) point(id int) float64 {
+	if hasFigure(f.survey.Quote(id)) {
+		return f.survey.Units[id].score + figurePoint
+	}
+	return f.survey.Units[id].score
+}

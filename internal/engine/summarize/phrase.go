@@ -1,0 +1,220 @@
+package summarize
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"byline/internal/engine/lexical"
+)
+
+// phrase is a run of words that stands often in the sources.
+type phrase struct {
+	key   string // its stems
+	shown string // as it stands first, in small letters unless it is a name
+	words int
+	count int
+	first int // unit
+	held  int // how often it stands within longer phrases
+	hosts int // how many those are
+	score float64
+}
+
+// lengthWeight is log2 of a phrase's words; single ones, which C-value leaves out, count half a pair.
+var lengthWeight = [...]float64{0, 0.5, 1, 1.58}
+
+const (
+	longPhrase  = 3 // words
+	manyPhrases = 12
+)
+
+// phrases finds key phrases by C-value (Frantzi, Ananiadou, Mima 2000: how often a phrase stands, less how often it is only
+// part of longer ones, times its length), those first that stand early.
+func (s *Survey) phrases() []string {
+	all := map[string]*phrase{}
+	var order []*phrase
+	for i, u := range s.Units {
+		if u.outside || u.Kind == Code || u.Kind == Table {
+			continue
+		}
+		for _, run := range contentRuns(s.Quote(i), s.Sources[u.Source].Language) {
+			for from := range run {
+				for n := 1; n <= longPhrase && from+n <= len(run); n++ {
+					p := joined(run[from : from+n])
+					if all[p.key] == nil {
+						p.first = i
+						all[p.key] = &p
+						order = append(order, &p)
+					}
+					all[p.key].count++
+				}
+			}
+		}
+	}
+	order = slices.DeleteFunc(order, func(p *phrase) bool { return p.count < 2 })
+	for _, p := range order {
+		stems := strings.Split(p.key, " ")
+		for from := range stems {
+			for n := 1; n < len(stems) && from+n <= len(stems); n++ {
+				if part := all[strings.Join(stems[from:from+n], " ")]; part != nil {
+					part.held += p.count
+					part.hosts++
+				}
+			}
+		}
+	}
+	for _, p := range order {
+		often := float64(p.count)
+		if p.hosts > 0 {
+			often -= float64(p.held) / float64(p.hosts)
+		}
+		p.score = lengthWeight[p.words] * often / (1 + math.Log2(1+float64(p.first)/10))
+	}
+	slices.SortStableFunc(order, func(a, b *phrase) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.first, b.first), strings.Compare(a.key, b.key))
+	})
+	return distinct(order)
+}
+
+// distinct takes the best phrases that do not share a word.
+func distinct(order []*phrase) []string {
+	used := map[string]bool{}
+	var out []string
+	for _, p := range order {
+		stems := strings.Split(p.key, " ")
+		if p.score <= 0 || slices.ContainsFunc(stems, func(w string) bool { return used[w] }) {
+			continue
+		}
+		for _, w := range stems {
+			used[w] = true
+		}
+		if out = append(out, p.shown); len(out) == manyPhrases {
+			break
+		}
+	}
+	return out
+}
+
+// word is a word that can be part of a phrase.
+type word struct {
+	stem, shown string
+}
+
+func joined(run []word) phrase {
+	stems, shown := make([]string, len(run)), make([]string, len(run))
+	for i, w := range run {
+		stems[i], shown[i] = w.stem, w.shown
+	}
+	return phrase{key: strings.Join(stems, " "), shown: strings.Join(shown, " "), words: len(run)}
+}
+
+// contentRuns are the stretches of a text between stop words, figures and punctuation.
+func contentRuns(text, lang string) [][]word {
+	stems := map[int]string{}
+	for _, t := range lexical.Analyze(text, lang) {
+		if _, known := stems[t.Start]; !known {
+			stems[t.Start] = t.Term
+		}
+	}
+	var out [][]word
+	var run []word
+	end := 0
+	flush := func() {
+		if len(run) > 0 {
+			out = append(out, run)
+		}
+		run = nil
+	}
+	for at := 0; at < len(text); {
+		r, n := utf8.DecodeRuneInString(text[at:])
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			at += n
+			continue
+		}
+		start := at
+		for at < len(text) {
+			r, n := utf8.DecodeRuneInString(text[at:])
+			if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !(r == '-' || r == '\'' || r == '’') {
+				break
+			}
+			at += n
+		}
+		w, ok := contentWord(text[start:at], stems[start], start == 0)
+		if !ok || strings.Trim(text[end:start], " \n") != "" {
+			flush()
+		}
+		if ok {
+			run = append(run, w)
+		}
+		end = at
+	}
+	flush()
+	return out
+}
+
+// contentWord tells whether a word can stand in a phrase, and how it is shown there.
+func contentWord(s, stem string, begins bool) (word, bool) {
+	if first, _ := utf8.DecodeRuneInString(s); unicode.In(first, unicode.Hangul) {
+		noun := withoutParticle(s)
+		return word{noun, noun}, utf8.RuneCountInString(noun) >= 2 && !pointers[s] && !isPredicate(s)
+	}
+	letters := 0
+	for _, r := range s {
+		if unicode.IsDigit(r) {
+			return word{}, false
+		}
+		letters++
+	}
+	low := strings.ToLower(s)
+	if stem == "" || letters < 3 || strings.HasSuffix(low, "ly") || strings.HasSuffix(low, "ed") || vague[low] {
+		return word{}, false
+	}
+	if begins {
+		s = low
+	}
+	if s != strings.ToUpper(s) && !unicode.IsUpper([]rune(s)[0]) {
+		s = low
+	}
+	return word{stem, s}, true
+}
+
+// vague words stand in phrases of every text.
+var vague = func() map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(`new old first last next one two three four five six seven eight nine ten many much several every each year years month months week weeks
+		day days percent per cent euro euros dollar dollars million billion says said say asks answers reports replies uses use make makes made take takes taken
+		needs need goes went come came comes get gets got give gives given fell rose find found thing things way ways part parts lot number good better best well
+		nobody somebody everybody anybody nothing something everything anything others
+		think thinks thought want wants wanted mean means happen happens happened know known look looks learn learned overview introduction background summary
+		conclusion conclusions details detail facts fact story question questions answer point points topic topics section sections
+		less least little big large larger small same different time times people january february march april may june july august september october november december
+		monday tuesday wednesday thursday friday saturday sunday`) {
+		m[w] = true
+	}
+	return m
+}()
+
+// particles of Korean nouns, the longer ones first.
+var particles = strings.Fields("에서는 으로는 에게서 으로서 으로써 까지는 부터는 에서 에게 으로 까지 부터 보다 처럼 마다 이나 이라 이란 과의 와의 에는 에도 은 는 이 가 을 를 의 에 로 와 과 도 만")
+
+func withoutParticle(s string) string {
+	for _, p := range particles {
+		if noun, ok := strings.CutSuffix(s, p); ok && utf8.RuneCountInString(noun) >= 2 {
+			return noun
+		}
+	}
+	return s
+}
+
+// isPredicate tells Korean words that are verbs or adjectives, by their commonest endings.
+func isPredicate(s string) bool {
+	for _, end := range []string{"다", "요", "하고", "하여", "하는", "했고", "되어", "되는", "된", "한", "할", "될", "있는", "없는", "위해", "통해", "대한", "따라", "하며", "으며", "지만", "면서", "있고", "에게", "했으며", "었으며"} {
+		if strings.HasSuffix(s, end) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,312 @@
+package summarize
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"byline/internal/engine/extract"
+)
+
+// Origin says where a heading comes from.
+type Origin string
+
+// The origins, in the order in which they are preferred.
+const (
+	FromOutline Origin = "outline"
+	FromTopic   Origin = "topic"
+	FromSource  Origin = "heading"
+	Suggested   Origin = "suggested" // by a key phrase: nobody has said it
+)
+
+// Wish is what is asked of a post; all is optional.
+type Wish struct {
+	Outline []string
+	Topics  []string
+	Words   int
+}
+
+// Section is a heading of the post with what is known of it before units are chosen.
+type Section struct {
+	Title  string `json:"title"`
+	Origin Origin `json:"origin"`
+	Query  string `json:"query"`            // to search evidence with
+	Leaves []int  `json:"leaves,omitempty"` // the sections of the sources that go under it, for FromSource
+}
+
+// The words of a post that nobody asked a length for, and what a section of a post has of them.
+const (
+	DefaultWords   = 600
+	minWords       = 60
+	sectionWords   = 90
+	maxSections    = 8
+	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
+)
+
+// Budget is the number of words to aim at: what was asked for or the default, and never more than the sources have.
+func (s *Survey) Budget(asked int) int {
+	if asked <= 0 {
+		asked = DefaultWords
+	}
+	have := s.have()
+	return max(min(asked, have), min(minWords, have))
+}
+
+// have is the number of words that can be taken.
+func (s *Survey) have() int {
+	n := 0
+	for _, u := range s.Units {
+		if !u.outside {
+			n += u.Words
+		}
+	}
+	return n
+}
+
+// Plan chooses the headings: the user's outline, else the topics and what else the sources are about, else that alone.
+func (s *Survey) Plan(w Wish) []Section {
+	var out []Section
+	for _, t := range w.Outline {
+		if t = oneLine(t); t != "" {
+			out = append(out, Section{Title: t, Origin: FromOutline, Query: t})
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	for _, t := range w.Topics {
+		if t = oneLine(t); t != "" {
+			out = append(out, Section{Title: capital(t), Origin: FromTopic, Query: t})
+		}
+	}
+	n := min(maxSections, max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords))
+	enough := enoughMaterial
+	if s.Budget(w.Words) == s.have() { // all of it can be taken
+		n, enough = maxSections, 1
+	}
+	own := s.headings(n, enough)
+	if len(own) <= 1 {
+		if suggested := s.suggest(n); len(suggested) > 1 {
+			own = suggested
+		}
+	}
+	return append(out, own...)
+}
+
+// leftOut are headings of what is no part of a text's story.
+var leftOut = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(references|bibliography|(table of )?contents|acknowledge?ments?|licen[cs]e|index|about (the|this) (author|document)|imprint|contact|appendix.*|changelog|footnotes|further reading|see also|참고\s?문헌|목차|감사의 (글|말)|부록.*|색인|연락처)$`)
+
+// group is the material for one heading: sections of sources with the same one.
+type group struct {
+	title  string
+	wanted []want
+	leaves []int
+	score  float64
+	words  int
+}
+
+const (
+	again  = 0.25 // a source that has a heading already stands back behind the others
+	shared = 0.5  // a heading that several sources have matters more
+)
+
+// sourcesOf counts the sources that have material for a group.
+func (s *Survey) sourcesOf(g group) int {
+	var seen []int
+	for _, l := range g.leaves {
+		if src := s.sections[l].source; !slices.Contains(seen, src) {
+			seen = append(seen, src)
+		}
+	}
+	return len(seen)
+}
+
+// headings are the best n headings with enough words that the sources have, those of the most central source first.
+func (s *Survey) headings(n, enough int) []Section {
+	groups := s.groups()
+	chosen := make([]bool, len(groups))
+	from := make([]int, len(s.Sources))
+	for range n {
+		best, bestScore := -1, 0.0
+		for i, g := range groups {
+			if chosen[i] || g.words < enough && len(groups) > 1 {
+				continue
+			}
+			if score := g.score + shared*float64(s.sourcesOf(g)-1) - again*float64(from[s.sections[g.leaves[0]].source]); best < 0 || score > bestScore {
+				best, bestScore = i, score
+			}
+		}
+		if best < 0 {
+			break
+		}
+		chosen[best] = true
+		for _, l := range groups[best].leaves {
+			from[s.sections[l].source]++
+		}
+	}
+	rank := make([]int, len(s.Sources))
+	for i, source := range s.central {
+		rank[source] = i
+	}
+	var picked []group
+	for i, g := range groups {
+		if chosen[i] {
+			slices.SortFunc(g.leaves, func(a, b int) int {
+				return cmp.Or(rank[s.sections[a].source]-rank[s.sections[b].source], a-b)
+			})
+			picked = append(picked, g)
+		}
+	}
+	slices.SortStableFunc(picked, func(a, b group) int {
+		return cmp.Or(rank[s.sections[a.leaves[0]].source]-rank[s.sections[b.leaves[0]].source], a.leaves[0]-b.leaves[0])
+	})
+	out := make([]Section, len(picked))
+	for i, g := range picked {
+		out[i] = Section{Title: g.title, Origin: FromSource, Query: g.title, Leaves: g.leaves}
+	}
+	return out
+}
+
+// groups puts the sections of the sources together that have the same heading or nearly so.
+func (s *Survey) groups() []group {
+	var groups []group
+	for i, l := range s.sections {
+		title := s.headingOf(l)
+		if leftOut.MatchString(title) {
+			continue
+		}
+		words, score := s.worth(l)
+		if words == 0 {
+			continue
+		}
+		wanted := s.vocabulary.query(title, []string{s.Sources[l.source].Language})
+		at := slices.IndexFunc(groups, func(g group) bool { return g.title == title || alike(g.wanted, wanted) })
+		if at < 0 {
+			groups = append(groups, group{title: title, wanted: wanted})
+			at = len(groups) - 1
+		}
+		g := &groups[at]
+		if len(title) > len(g.title) && s.sections[g.leavesOr(i)].source != l.source { // the longer one promises both
+			g.title = title
+		}
+		g.leaves = append(g.leaves, i)
+		g.words += words
+		g.score = max(g.score, score)
+	}
+	return groups
+}
+
+func (g *group) leavesOr(i int) int {
+	if len(g.leaves) > 0 {
+		return g.leaves[0]
+	}
+	return i
+}
+
+// alike tells whether two headings share at least half of their terms.
+func alike(a, b []want) bool {
+	both := 0
+	for _, x := range a {
+		if x.term >= 0 && slices.ContainsFunc(b, func(y want) bool { return y.term == x.term }) {
+			both++
+		}
+	}
+	return both > 0 && 2*both >= len(a)+len(b)-both
+}
+
+// worth gives the words that a section can give, and the mean score of its three best units.
+func (s *Survey) worth(l leaf) (words int, score float64) {
+	const top = 3
+	var scores []float64
+	for _, id := range l.units {
+		if u := s.Units[id]; !u.outside {
+			words += u.Words
+			scores = append(scores, u.score)
+		}
+	}
+	slices.Sort(scores)
+	slices.Reverse(scores)
+	for i, x := range scores {
+		if i == top {
+			break
+		}
+		score += x / top
+	}
+	return words, score
+}
+
+// headingOf is the heading of a section as the post can have it: the outermost one below the title of its source, and the
+// title for what stands right under it.
+func (s *Survey) headingOf(l leaf) string {
+	path := l.path
+	if len(path) > 0 && s.hasTitle(l.source) {
+		path = path[1:]
+	}
+	if len(path) == 0 {
+		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
+	}
+	return quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
+}
+
+// hasTitle tells whether a source's first heading is above all others.
+func (s *Survey) hasTitle(source int) bool {
+	top, count, first := 0, 0, 0
+	for _, e := range s.Sources[source].Text.Elements {
+		if e.Kind != extract.Heading {
+			continue
+		}
+		if first == 0 {
+			first = e.Level
+		}
+		switch {
+		case top == 0 || e.Level < top:
+			top, count = e.Level, 1
+		case e.Level == top:
+			count++
+		}
+	}
+	return count == 1 && first == top
+}
+
+// suggest makes headings of key phrases, for sources that have none.
+func (s *Survey) suggest(n int) []Section {
+	var out []Section
+	for _, p := range s.Phrases {
+		wanted := s.vocabulary.query(p, s.languages())
+		units := 0
+		for _, u := range s.Units {
+			if !u.outside && coverage(u.terms, wanted) > bareCoverage {
+				units++
+			}
+		}
+		if units < 2 {
+			continue
+		}
+		if out = append(out, Section{Title: capital(p), Origin: Suggested, Query: p}); len(out) == n {
+			break
+		}
+	}
+	return out
+}
+
+// languages of the sources, each once, in order.
+func (s *Survey) languages() []string {
+	var out []string
+	for _, src := range s.Sources {
+		if !slices.Contains(out, src.Language) {
+			out = append(out, src.Language)
+		}
+	}
+	return out
+}
+
+// plain takes the marks of Markdown out of a heading.
+func plain(s string, markdown bool) string {
+	if !markdown {
+		return s
+	}
+	return strings.TrimSpace(markMarks.Replace(s))
+}
+
+var markMarks = strings.NewReplacer("**", "", "__", "", "`", "", "*", "")

@@ -1,0 +1,254 @@
+// Package summarize makes the plan of a post from texts alone: which of their sentences, list items and tables to take, word for
+// word, under which headings.
+//
+// [Read] cuts sources into units and ranks them, [Survey.Plan] chooses headings, [Survey.Fill] chooses units for each, and
+// [Render] writes a unit as Markdown with a record of every edit. Everything is deterministic: no clock, no random numbers, no
+// order of maps, and sums of floats always run in the order of the text. The time is about linear in the length of the sources.
+package summarize
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"byline/internal/engine/extract"
+	"byline/internal/engine/lexical"
+)
+
+// Source is a text to write from.
+type Source struct {
+	Name     string // of its file
+	Title    string // empty when unknown
+	Text     extract.Text
+	Markdown bool   // the text is Markdown: its marks are kept
+	Language string // ISO 639-1; empty: it is detected
+	Created  time.Time
+}
+
+// Kind of a unit.
+type Kind string
+
+// The kinds of units.
+const (
+	Sentence Kind = "sentence"
+	Item     Kind = "item"
+	Table    Kind = "table"
+	Quote    Kind = "quote" // a block quote
+	Code     Kind = "code"  // with its fences
+)
+
+// Unit is a piece of a source that can be taken word for word and makes sense there. Marks of lists, headings and block quotes
+// are outside of it.
+type Unit struct {
+	Source      int // index
+	Kind        Kind
+	Start, End  int // UTF-8 byte offsets in the source's text
+	HeadingPath []string
+	Page        int // 1-based; 0 where there are no pages
+	Words       int
+
+	element int     // index in the source's elements
+	section int     // leaf section, counted over all sources
+	place   int     // within the section, from 0
+	terms   []entry // sorted by term
+	lead    int     // the unit that introduces this item or table and must stand before it, or -1
+	intro   bool    // introduces a list or a table and must not stand without it
+	leans   bool    // begins with a word that points at the sentence before ("It", "That")
+	outside bool    // not for the body: a copy of another unit, from a superseded source, or boilerplate
+	score   float64
+}
+
+// Evidence is a place that a search found for a heading.
+type Evidence struct {
+	Source     int
+	Start, End int     // UTF-8 byte offsets in the source's text
+	Score      float64 // 0..1: how much of the query it holds
+}
+
+// Survey is what was read: all units in the order of sources and texts.
+type Survey struct {
+	Sources    []Source
+	Units      []Unit
+	Titles     []string // of each source: its own, its first heading, or made from its name
+	Language   string   // of most sources
+	Phrases    []string // key phrases, best first
+	Superseded []Supersession
+
+	vocabulary vocabulary
+	sections   []leaf
+	central    []int // source indices, the most central first
+}
+
+// Supersession says that a source has been replaced.
+type Supersession struct {
+	Source int
+	By     int    // the source that replaces it, or -1
+	Reason Reason //
+	Marker string // the words that say so, for ReasonMarked
+}
+
+// Reason of a supersession.
+type Reason string
+
+// The reasons.
+const (
+	Marked Reason = "marked" // it says itself that it is archived or replaced
+	Older  Reason = "older"  // another source of the same title has a later date
+)
+
+// leaf is a stretch of a source under one heading.
+type leaf struct {
+	source int
+	path   []string
+	units  []int
+}
+
+// Read cuts the sources into units and ranks them.
+func Read(sources []Source) *Survey {
+	s := &Survey{Sources: sources}
+	s.vocabulary.ids = map[string]int{}
+	votes := map[string]int{}
+	var languages []string
+	for i := range s.Sources {
+		src := &s.Sources[i]
+		if src.Language == "" {
+			src.Language = lexical.DetectLanguage(head(src.Text.Content, 20_000))
+		}
+		if votes[src.Language]++; votes[src.Language] == 1 {
+			languages = append(languages, src.Language)
+		}
+		s.Titles = append(s.Titles, titleOf(*src))
+	}
+	for _, l := range languages { // the first of the most frequent
+		if s.Language == "" || votes[l] > votes[s.Language] {
+			s.Language = l
+		}
+	}
+	for i := range s.Sources {
+		s.cut(i)
+	}
+	s.vocabulary.weigh(s.Units)
+	s.supersede()
+	s.rank()
+	s.drop()
+	s.Phrases = s.phrases()
+	return s
+}
+
+// head is the first n bytes of s, cut at a rune.
+func head(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xc0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}
+
+// Quote is the text of a unit as it stands in its source.
+func (s *Survey) Quote(unit int) string {
+	u := s.Units[unit]
+	return s.Sources[u.Source].Text.Content[u.Start:u.End]
+}
+
+// Avoid keeps the units out of the post that hold one of the phrases, case ignored.
+func (s *Survey) Avoid(phrases []string) {
+	for _, p := range phrases {
+		if p = strings.ToLower(oneLine(p)); p == "" {
+			continue
+		}
+		for i := range s.Units {
+			if strings.Contains(strings.ToLower(oneLine(s.Quote(i))), p) {
+				s.Units[i].outside = true
+			}
+		}
+	}
+}
+
+// SameList tells whether a unit is an item of the same list as another.
+func (s *Survey) SameList(a, b int) bool {
+	x, y := s.Units[a], s.Units[b]
+	return x.Kind == Item && y.Kind == Item && x.section == y.section
+}
+
+// SameParagraph tells whether two units come from the same paragraph.
+func (s *Survey) SameParagraph(a, b int) bool {
+	return s.Units[a].Source == s.Units[b].Source && s.Units[a].element == s.Units[b].element
+}
+
+// titleOf is the best name of a source for people.
+func titleOf(src Source) string {
+	for _, t := range []string{src.Title, src.Text.Title} {
+		if t = oneLine(t); t != "" {
+			return quiet(t)
+		}
+	}
+	for _, e := range src.Text.Elements {
+		if e.Kind == extract.Heading {
+			return quiet(oneLine(src.Text.Content[e.Start:e.End]))
+		}
+	}
+	name := src.Name
+	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
+		name = name[:dot]
+	}
+	name = strings.TrimSpace(strings.NewReplacer("-", " ", "_", " ").Replace(name))
+	return capital(name)
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// quiet writes a heading that shouts in small letters. One or two words may be a name or an abbreviation, and stay.
+func quiet(s string) string {
+	const few = 3
+	if s != strings.ToUpper(s) || s == strings.ToLower(s) || len(strings.Fields(s)) < few {
+		return s
+	}
+	return capital(strings.ToLower(s))
+}
+
+// capital makes the first letter a capital.
+func capital(s string) string {
+	for i, r := range s {
+		if i == 0 {
+			return strings.ToUpper(string(r)) + s[len(string(r)):]
+		}
+	}
+	return s
+}
+
+// cut makes the units of a source.
+func (s *Survey) cut(source int) {
+	src := s.Sources[source]
+	c := cutter{survey: s, source: source, text: src.Text.Content, repeated: repeats(src.Text)}
+	for i, e := range src.Text.Elements {
+		if e.Kind == extract.Heading {
+			c.leaf = -1
+			continue
+		}
+		if c.leaf < 0 || i == 0 || !slices.Equal(s.sections[c.leaf].path, e.HeadingPath) {
+			s.sections = append(s.sections, leaf{source: source, path: e.HeadingPath})
+			s.vocabulary.intern(strings.Join(e.HeadingPath, "\n"), src.Language)
+			c.leaf = len(s.sections) - 1
+		}
+		c.element(i, e)
+	}
+}
+
+// Title is a title for the post: that of the most central source that was not superseded.
+func (s *Survey) Title() string {
+	for _, i := range s.central {
+		if !s.isSuperseded(i) {
+			return plain(s.Titles[i], s.Sources[i].Markdown)
+		}
+	}
+	return ""
+}
+
+// SameSection tells whether two units stand in the same section of the same source.
+func (s *Survey) SameSection(a, b int) bool { return s.Units[a].section == s.Units[b].section }
+
+func (s *Survey) isSuperseded(source int) bool {
+	return slices.ContainsFunc(s.Superseded, func(x Supersession) bool { return x.Source == source })
+}

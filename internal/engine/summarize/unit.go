@@ -1,0 +1,255 @@
+package summarize
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"byline/internal/engine/chunk"
+	"byline/internal/engine/extract"
+)
+
+// cutter makes the units of one source.
+type cutter struct {
+	survey   *Survey
+	source   int
+	text     string
+	repeated map[string]bool
+	leaf     int // the open section, -1 behind a heading
+}
+
+const (
+	fewWords   = 4  // fewer make no sentence
+	manyWords  = 80 // more are no sentence, but a run of lines that lost their ends
+	quoteWords = 60 // a block quote up to this length is kept whole
+	codeBytes  = 1500
+)
+
+// element makes the units of an element.
+func (c *cutter) element(i int, e extract.Element) {
+	text := c.text[e.Start:e.End]
+	switch e.Kind {
+	case extract.Table:
+		if strings.Count(text, "\n") > 0 {
+			c.add(i, e, Table, e.Start, e.End)
+		}
+	case extract.Item:
+		if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
+			c.add(i, e, Item, e.Start, e.End)
+		}
+	case extract.Code:
+		if strings.HasPrefix(text, "```") && strings.HasSuffix(text, "\n```") && len(text) <= codeBytes {
+			c.add(i, e, Code, e.Start, e.End)
+		}
+	case extract.Paragraph:
+		c.paragraph(i, e, text)
+	}
+}
+
+func (c *cutter) paragraph(i int, e extract.Element, text string) {
+	src := c.survey.Sources[c.source]
+	if c.repeated[oneLine(text)] || src.Markdown && isImprint(text) {
+		return
+	}
+	quoted := src.Markdown && isQuoted(c.text, e.Start)
+	if quoted && Words(text) <= quoteWords && isSentence(text) {
+		c.add(i, e, Quote, e.Start, e.End)
+		return
+	}
+	kind := Sentence
+	if quoted {
+		kind = Quote
+	}
+	for _, sp := range chunk.Sentences(text) {
+		start, end := balance(c.text, e.Start+sp.Start, e.Start+sp.End)
+		s := c.text[start:end]
+		intro := strings.HasSuffix(s, ":") || strings.HasSuffix(s, "：")
+		if n := Words(s); n > manyWords || !intro && (n < fewWords && !isShortSentence(s) || !isSentence(s)) || isBoilerplate(s) || startsLow(s) {
+			continue
+		}
+		c.add(i, e, kind, start, end)
+		c.survey.Units[len(c.survey.Units)-1].intro = intro
+	}
+}
+
+// add appends a unit.
+func (c *cutter) add(i int, e extract.Element, kind Kind, start, end int) {
+	s := c.survey
+	text := c.text[start:end]
+	l := &s.sections[c.leaf]
+	u := Unit{
+		Source: c.source, Kind: kind, Start: start, End: end, HeadingPath: e.HeadingPath, Page: pageAt(s.Sources[c.source].Text.Pages, start, e.Page),
+		Words: Words(text), element: i, section: c.leaf, place: len(l.units), lead: -1, terms: s.vocabulary.count(text, s.Sources[c.source].Language),
+	}
+	id := len(s.Units)
+	if (kind == Item || kind == Table || kind == Code) && len(l.units) > 0 {
+		if before := s.Units[id-1]; before.element == i-1 && before.intro {
+			u.lead = id - 1
+		} else if before.element == i-1 && before.Kind == kind && kind == Item {
+			u.lead = before.lead
+		}
+	}
+	u.leans = kind == Sentence && leans(text)
+	s.Units = append(s.Units, u)
+	l.units = append(l.units, id)
+}
+
+// Words counts the words of a text: stretches between white space that hold a letter or digit; of scripts without spaces
+// (Chinese, Japanese, Thai) two letters count as a word.
+func Words(s string) int {
+	n, dense := 0, 0
+	for w := range strings.FieldsSeq(s) {
+		spaced := false
+		for _, r := range w {
+			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) {
+				dense++
+			} else if unicode.IsLetter(r) || unicode.IsDigit(r) {
+				spaced = true
+			}
+		}
+		if spaced {
+			n++
+		}
+	}
+	return n + (dense+1)/2
+}
+
+// pageAt is the page that a byte of the text stands on.
+func pageAt(pages []extract.Page, at, otherwise int) int {
+	i, found := slices.BinarySearchFunc(pages, at, func(p extract.Page, at int) int {
+		switch {
+		case p.End <= at:
+			return -1
+		case p.Start > at:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return otherwise
+	}
+	return pages[i].Number
+}
+
+// repeats are the paragraphs that stand three times or more in a text: running heads, notices on each page.
+func repeats(t extract.Text) map[string]bool {
+	const often, long = 3, 200
+	seen := map[string]int{}
+	out := map[string]bool{}
+	for _, e := range t.Elements {
+		if e.Kind != extract.Paragraph || e.End-e.Start > long {
+			continue
+		}
+		key := oneLine(t.Content[e.Start:e.End])
+		if seen[key]++; seen[key] == often {
+			out[key] = true
+		}
+	}
+	return out
+}
+
+// isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption.
+func isImprint(s string) bool {
+	for _, m := range []string{"*", "_"} {
+		if strings.HasPrefix(s, m) && strings.HasSuffix(s, m) && len(s) > 2 && !strings.HasPrefix(s, m+m) && strings.Count(s, m) == 2 {
+			return true
+		}
+	}
+	return false
+}
+
+// isQuoted tells whether the element at start stands in a block quote of Markdown.
+func isQuoted(text string, start int) bool {
+	line := text[strings.LastIndexByte(text[:start], '\n')+1 : start]
+	return strings.HasPrefix(strings.TrimLeft(line, " "), ">")
+}
+
+// balance moves the ends of a sentence past marks of emphasis that have their partner outside of it.
+func balance(text string, start, end int) (int, int) {
+	for _, m := range []string{"**", "*", "__", "_"} {
+		if strings.Count(text[start:end], m)%2 == 0 {
+			continue
+		}
+		switch s := text[start:end]; {
+		case strings.HasPrefix(s, m):
+			start += len(m)
+		case strings.HasSuffix(s, m):
+			end -= len(m)
+		}
+	}
+	return start, end
+}
+
+// isSentence tells whether prose ends like a sentence.
+func isSentence(s string) bool {
+	s = strings.TrimRightFunc(s, func(r rune) bool { return strings.ContainsRune(`"'”’»)]*_」』`, r) })
+	last, _ := utf8.DecodeLastRuneInString(s)
+	if strings.ContainsRune(".!?…。！？", last) {
+		return true
+	}
+	return strings.ContainsRune("다요음함됨임까죠", last)
+}
+
+// isShortSentence tells a sentence of few words that says something all the same, as Korean ones do.
+func isShortSentence(s string) bool {
+	letters := 0
+	for _, r := range s {
+		if unicode.In(r, unicode.Hangul, unicode.Han, unicode.Hiragana, unicode.Katakana) {
+			letters++
+		}
+	}
+	return letters >= 10
+}
+
+// startsLow tells the rest of a sentence whose begin was lost: it begins with a small letter.
+func startsLow(s string) bool {
+	for _, r := range s {
+		if unicode.IsLetter(r) {
+			return unicode.IsLower(r)
+		}
+		if unicode.IsDigit(r) {
+			return false
+		}
+	}
+	return true // no letter and no digit at all
+}
+
+var (
+	boilerplate = regexp.MustCompile(`(?i)all rights reserved|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|^page \d+( of \d+)?$|\bthis page (is )?intentionally left blank|^(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|무단\s*(전재|복제)|저작권자`)
+	linkOnly    = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
+)
+
+func isBoilerplate(s string) bool { return boilerplate.MatchString(s) || isLinkOnly(s) }
+
+func isLinkOnly(s string) bool { return linkOnly.MatchString(strings.TrimSpace(s)) }
+
+// pointers are the words at the begin of a sentence that point back at the one before.
+var pointers = func() map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(`it its they their them this that these those he his him she her such both neither either former latter here there
+		otherwise instead however moreover furthermore additionally also besides nevertheless nonetheless still meanwhile indeed and but so or yet thus hence therefore
+		consequently finally similarly likewise then again another others one
+		그는 그녀는 그것은 그들은 이는 이것은 이들은 이를 이에 이러한 이런 그런 그러한 그중 이 그 저 해당 이와 이처럼 그러나 그런데 그리고 하지만 또한 따라서 그래서 그러므로 게다가 한편 반면 즉 이때 이후 그럼에도 둘 모두`) {
+		m[w] = true
+	}
+	return m
+}()
+
+var pointing = regexp.MustCompile(`^(?i)(as a result|for (example|instance)|in (fact|addition|contrast|turn|short|other words)|by contrast|on the other hand|because of (this|that)|at the same time|the (same|former|latter|rest|others?)\b|of (these|those|them|which))`)
+
+// concluding are connectives within the first words of a sentence ("The office therefore ...").
+var concluding = regexp.MustCompile(`^\S+(?: \S+){0,4} (?:therefore|thus|hence|consequently|however|nevertheless|moreover|furthermore|likewise|instead)\b`)
+
+// leans tells whether a sentence begins by pointing at the one before it.
+func leans(s string) bool {
+	s = strings.TrimLeft(s, `"'“‘(*_`)
+	word, _, _ := strings.Cut(s, " ")
+	word = strings.ToLower(strings.TrimRight(word, ",."))
+	if word == "there" || word == "here" || word == "one" || word == "another" {
+		return word == "another"
+	}
+	base, _, _ := strings.Cut(word, "'")
+	return pointers[word] || pointers[base] || pointing.MatchString(s) || concluding.MatchString(s)
+}

@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"byline/internal/account"
+	"byline/internal/fault"
+	"byline/internal/ident"
+)
+
+type (
+	requestIDKey struct{}
+	userKey      struct{}
+)
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// userOf is who makes the request; the middleware has put it there for every operation that is not public.
+func userOf(ctx context.Context) account.User {
+	u, _ := ctx.Value(userKey{}).(account.User)
+	return u
+}
+
+func workspaceOf(ctx context.Context) ident.Workspace { return userOf(ctx).Workspace }
+
+// answer watches what is written: the status for metrics, and the mux's own plain text 404 and 405, which become problems.
+type answer struct {
+	http.ResponseWriter
+	r       *http.Request
+	status  int
+	swallow bool
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	if a.r.Pattern == "" && status >= 400 && !strings.HasPrefix(a.Header().Get("Content-Type"), "application/problem+json") {
+		a.swallow = true
+		p := fault.New(fault.NotFound, "not_found", "There is no such path.")
+		if status == http.StatusMethodNotAllowed {
+			writeProblem(a.ResponseWriter, a.r, &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: "method_not_allowed",
+				Detail: "This path knows " + a.Header().Get("Allow") + ".", RequestID: requestID(a.r.Context())})
+			return
+		}
+		a.status = http.StatusNotFound
+		writeProblem(a.ResponseWriter, a.r, p)
+		return
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.swallow {
+		return len(b), nil
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// wrap is around every request: its id, its log line, its metrics, and a last resort for panics.
+func (s *server) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		id := ident.New()
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		h := w.Header()
+		h.Set("X-Request-Id", id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		a := &answer{ResponseWriter: w, r: r}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.log.ErrorContext(r.Context(), "panic", "request_id", id, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				if a.status == 0 {
+					a.status = http.StatusInternalServerError
+					writeProblem(w, r, fmt.Errorf("panic: %v", p))
+				}
+			}
+			took := time.Since(began)
+			s.Metrics.Request(r.Method, route(r), a.status, took)
+			if s.log.Enabled(r.Context(), slog.LevelDebug) {
+				s.log.DebugContext(r.Context(), "request", "request_id", id, "method", r.Method, "path", r.URL.Path, "status", a.status, "took", took)
+			}
+		}()
+		next.ServeHTTP(a, r)
+	})
+}
+
+// route is the pattern without its method, or "none": metrics must not grow with what clients make up.
+func route(r *http.Request) string {
+	_, path, ok := strings.Cut(r.Pattern, " ")
+	switch {
+	case ok:
+		return path
+	case r.Pattern != "":
+		return r.Pattern
+	}
+	return "none"
+}
+
+// authenticate finds who makes the request by its Authorization header.
+func (s *server) authenticate(ctx context.Context, header string) (context.Context, error) {
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "bearer") || token == "" {
+		return ctx, fault.New(fault.Unauthenticated, "unauthenticated", "Log in first, and send Authorization: Bearer with the access token.")
+	}
+	u, err := s.Accounts.Authenticate(ctx, strings.TrimSpace(token))
+	if err != nil {
+		return ctx, err
+	}
+	return context.WithValue(ctx, userKey{}, u), nil
+}
+
+// loopback tells whether the request was made on this very machine: not through a proxy, and not by a page whose name was
+// pointed at this machine (the Host says that name).
+func loopback(r *http.Request) bool {
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip"} {
+		if r.Header.Get(h) != "" {
+			return false
+		}
+	}
+	peer, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil || !net.ParseIP(peer).IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

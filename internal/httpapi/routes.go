@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// routes is the whole surface at one look. What is not under /api is in plainRoutes.
+func (s *server) routes() {
+	const v1 = "/api/v1"
+	stream := also("200", "That run's events, when Accept is text/event-stream", "text/event-stream", &huma.Schema{Type: "string"})
+
+	handle(s, "POST", v1+"/auth/register", "register", "auth", "Open an account", s.register, public, status(201))
+	handle(s, "POST", v1+"/auth/login", "login", "auth", "Exchange e-mail and password for tokens", s.login, public)
+	handle(s, "POST", v1+"/auth/refresh", "refresh", "auth", "Exchange a refresh token for new tokens", s.refresh, public)
+	handle(s, "POST", v1+"/auth/logout", "logout", "auth", "End a login", s.logout, public, status(204))
+	handle(s, "GET", v1+"/auth/me", "me", "auth", "Who am I", s.me)
+
+	handle(s, "POST", v1+"/users", "add-user", "auth", "Open an account for somebody (admins)", s.addUser, status(201))
+	handle(s, "GET", v1+"/users", "list-users", "auth", "List accounts (admins)", s.listUsers)
+
+	s.handleUpload(v1 + "/documents/upload")
+	handle(s, "GET", v1+"/documents", "list-documents", "documents", "List documents, newest first", s.listDocuments,
+		also("200", "A page", "application/json", s.schemaOf(documentsBody{})))
+	handle(s, "GET", v1+"/documents/{doc_id}", "get-document", "documents", "One document", s.getDocument)
+	handle(s, "PATCH", v1+"/documents/{doc_id}", "patch-document", "documents", "Change title or tags", s.patchDocument)
+	handle(s, "DELETE", v1+"/documents/{doc_id}", "delete-document", "documents", "Delete it everywhere; text in drafts stays unless purge_quotes", s.deleteDocument)
+	handle(s, "POST", v1+"/documents/{doc_id}/process", "process-document", "documents", "Extract, chunk and index it, or go on where that failed", s.processDocument, status(202))
+	handle(s, "GET", v1+"/documents/{doc_id}/passages", "list-passages", "documents", "Its passages in order", s.listPassages)
+	handle(s, "GET", v1+"/documents/{doc_id}/text", "get-text", "documents", "Its text, or a part of it", s.getText)
+	handle(s, "GET", v1+"/documents/{doc_id}/content", "get-content", "documents", "The bytes as they were uploaded", s.getContent,
+		also("200", "The bytes", "application/octet-stream", binary))
+	handle(s, "GET", v1+"/documents/{doc_id}/pages/{number}", "get-page", "documents", "A page as PNG", s.getPage,
+		also("200", "The page", "image/png", binary))
+	handle(s, "POST", v1+"/documents/search", "search", "documents", "Find passages", s.search)
+
+	handle(s, "POST", v1+"/blog/generate", "generate", "blog", "Write a post from documents", s.generate,
+		also("202", "The draft and its run", "application/json", s.schemaOf(startedShape{})), stream)
+	handle(s, "GET", v1+"/blog", "list-drafts", "blog", "List drafts, newest first, without their content", s.listDrafts)
+	handle(s, "GET", v1+"/blog/{draft_id}", "get-draft", "blog", "One draft", s.getDraft)
+	handle(s, "PUT", v1+"/blog/{draft_id}", "put-draft", "blog", "Save an edit as a new version; needs If-Match", s.putDraft)
+	handle(s, "DELETE", v1+"/blog/{draft_id}", "delete-draft", "blog", "Delete a draft with its versions", s.deleteDraft, status(204))
+	handle(s, "GET", v1+"/blog/{draft_id}/versions", "list-versions", "blog", "Its versions, newest first, without their content", s.listVersions)
+	handle(s, "GET", v1+"/blog/{draft_id}/versions/{number}", "get-version", "blog", "One version with its citations", s.getVersion)
+	handle(s, "POST", v1+"/blog/{draft_id}/export", "export-draft", "blog", "Download as a file", s.exportDraft,
+		also("200", "The file", "text/markdown", &huma.Schema{Type: "string"}),
+		func(o *huma.Operation) {
+			o.Responses["200"].Content["application/json"] = &huma.MediaType{Schema: &huma.Schema{Type: "object", AdditionalProperties: true}}
+		})
+
+	handle(s, "GET", v1+"/runs", "list-runs", "runs", "List runs, newest first", s.listRuns)
+	handle(s, "GET", v1+"/runs/{run_id}", "get-run", "runs", "One run", s.getRun)
+	handle(s, "GET", v1+"/runs/{run_id}/steps", "list-steps", "runs", "Its journalled steps", s.listSteps)
+	handle(s, "GET", v1+"/runs/{run_id}/events", "run-events", "runs", "Its events as a stream, from Last-Event-ID or ?after= on", s.runEvents,
+		also("200", "Server-sent events; the stream ends after the terminal one", "text/event-stream", &huma.Schema{Type: "string"}),
+		also("204", "The run has ended and the cursor is at its end", "", nil))
+	handle(s, "POST", v1+"/runs/{run_id}/cancel", "cancel-run", "runs", "Stop it", s.cancelRun)
+	handle(s, "POST", v1+"/runs/{run_id}/requeue", "requeue-run", "runs", "Try a failed run again, from where it failed", s.requeueRun, status(202))
+
+	handle(s, "GET", v1+"/status", "status", "ops", "What is up; details are for admins", s.status)
+	handle(s, "GET", "/readyz", "ready", "ops", "Ready to serve", s.ready, public,
+		also("503", "Not ready", "application/json", s.schemaOf(readyBody{})))
+	s.api.OpenAPI().AddOperation(&huma.Operation{Method: "GET", Path: "/health", OperationID: "health", Tags: []string{"ops"}, Summary: "Alive",
+		Responses: map[string]*huma.Response{"200": {Description: "Alive", Content: map[string]*huma.MediaType{"application/json": {Schema: s.schemaOf(healthBody{})}}}}})
+}
+
+// plainRoutes are those that are not part of the described interface.
+func (s *server) plainRoutes(spec []byte) {
+	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Write(spec) //nolint:errcheck // the client has gone
+	})
+	s.mux.Handle("GET /metrics", s.Metrics.Handler())
+}
+
+var binary = &huma.Schema{Type: "string", Format: "binary"}
+
+func (s *server) schemaOf(v any) *huma.Schema {
+	return s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(v), true, "")
+}
+
+// schemaName names a Go type in the document: documentShape is Document.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	name = strings.TrimSuffix(name, "Shape")
+	return strings.ToUpper(name[:1]) + name[1:]
+}

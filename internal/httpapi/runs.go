@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"byline/internal/fault"
+	"byline/internal/runs"
+)
+
+// RunPath names a run.
+type RunPath struct {
+	ID string `path:"run_id"`
+}
+
+type listRunsIn struct {
+	CursorIn
+	Status  string `query:"status" enum:"queued,running,waiting,completed,failed,cancelled"`
+	Kind    string `query:"kind"`
+	Subject string `query:"subject_id" doc:"A document's or draft's id"`
+}
+
+type runsOut struct {
+	Body struct {
+		Runs  []runShape `json:"runs"`
+		Total int        `json:"total"`
+		Next  *string    `json:"next" nullable:"true"`
+	}
+}
+
+func (s *server) listRuns(ctx context.Context, in *listRunsIn) (*runsOut, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	page, total, err := s.Runs.Runs(ctx, workspaceOf(ctx), runs.Filter{Status: runs.Status(in.Status), Kind: runs.Kind(in.Kind), SubjectID: in.Subject,
+		Cursor: in.Cursor, Limit: in.Limit})
+	if err != nil {
+		return nil, err
+	}
+	out := &runsOut{}
+	out.Body.Runs, out.Body.Total = make([]runShape, 0, len(page)), total
+	for _, r := range page {
+		out.Body.Runs = append(out.Body.Runs, toRun(r))
+	}
+	out.Body.Next = next(page, in.Limit, func(r runs.Run) string { return r.ID })
+	return out, nil
+}
+
+func (s *server) run(ctx context.Context, id string) (runs.Run, error) {
+	if err := idParam("run", id); err != nil {
+		return runs.Run{}, err
+	}
+	return s.Runs.Run(ctx, workspaceOf(ctx), id)
+}
+
+type oneRunOut struct{ Body runShape }
+
+func (s *server) getRun(ctx context.Context, in *RunPath) (*oneRunOut, error) {
+	r, err := s.run(ctx, in.ID)
+	return &oneRunOut{toRun(r)}, err
+}
+
+type stepsOut struct {
+	Body struct {
+		Steps []stepShape `json:"steps"`
+	}
+}
+
+func (s *server) listSteps(ctx context.Context, in *RunPath) (*stepsOut, error) {
+	if _, err := s.run(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	steps, err := s.Steps(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &stepsOut{}
+	out.Body.Steps = []stepShape{}
+	for _, st := range steps {
+		sh := stepShape{Key: st.Key, Status: "open", Result: st.Result, At: st.At.UTC()}
+		if st.Done {
+			sh.Status = "done"
+		}
+		out.Body.Steps = append(out.Body.Steps, sh)
+	}
+	return out, nil
+}
+
+func (s *server) cancelRun(ctx context.Context, in *RunPath) (*runOut, error) {
+	if err := idParam("run", in.ID); err != nil {
+		return nil, err
+	}
+	r, err := s.Runs.Cancel(ctx, workspaceOf(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &runOut{Status: http.StatusOK}
+	out.Body.Run = toRun(r)
+	return out, nil
+}
+
+type requeueIn struct {
+	RunPath
+	Key string `header:"Idempotency-Key" maxLength:"255"`
+}
+
+func (s *server) requeueRun(ctx context.Context, in *requeueIn) (*runOut, error) {
+	if err := idParam("run", in.ID); err != nil {
+		return nil, err
+	}
+	r, err := s.Runs.Requeue(ctx, workspaceOf(ctx), in.ID, onceOf(in.Key, "requeue "+in.ID, nil))
+	if err != nil {
+		return nil, err
+	}
+	out := &runOut{Status: http.StatusAccepted}
+	out.Body.Run = toRun(r)
+	return out, nil
+}
+
+type eventsIn struct {
+	RunPath
+	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that the client has"`
+	After       string `query:"after" doc:"The same for clients that cannot set headers"`
+}
+
+func (s *server) runEvents(ctx context.Context, in *eventsIn) (*huma.StreamResponse, error) {
+	after, err := parseCursor(in.LastEventID, in.After)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.run(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		req, w := humago.Unwrap(c)
+		if r.Status.Terminal() && after == r.LastSeq { // tells EventSource not to come again
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		s.stream(w, req, r.ID, after)
+	}}, nil
+}
+
+// parseCursor takes the header first: EventSource sends it when it comes again, with the query of the first time.
+func parseCursor(header, query string) (int64, error) {
+	v, place := header, "header.Last-Event-ID"
+	if v == "" {
+		v, place = query, "query.after"
+	}
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fault.Bad(place, "bad_cursor", "A cursor is the seq of an event: a whole number from 0 on.")
+	}
+	return n, nil
+}

@@ -1,0 +1,280 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"time"
+
+	"byline/internal/account"
+	"byline/internal/document"
+	"byline/internal/draft"
+	"byline/internal/runs"
+	"byline/internal/search"
+)
+
+// This file is the shapes of the wire and how rooms' values become them.
+
+type userShape struct {
+	ID        string    `json:"id"`
+	Email     string    `json:"email"`
+	FullName  string    `json:"full_name,omitempty"`
+	Role      string    `json:"role" enum:"admin,member"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func toUser(u account.User) userShape {
+	return userShape{u.ID, u.Email, u.FullName, string(u.Role), u.CreatedAt.UTC()}
+}
+
+type progressShape struct {
+	Done int `json:"done"`
+	Of   int `json:"of"`
+}
+
+type documentShape struct {
+	ID           string         `json:"id"`
+	Filename     string         `json:"filename" doc:"As the client named it; display text only"`
+	FileType     string         `json:"file_type" enum:"pdf,audio,image,markdown,text,html,office"`
+	Size         int64          `json:"size" doc:"Bytes"`
+	SHA256       string         `json:"sha256"`
+	Title        string         `json:"title,omitempty"`
+	Status       string         `json:"status" enum:"pending,processing,completed,failed"`
+	Stage        string         `json:"stage,omitempty" enum:"stored,extracted,chunked,indexed" doc:"The last stage that is done"`
+	Progress     *progressShape `json:"progress,omitempty" doc:"Of the stage under way"`
+	PageCount    int            `json:"page_count,omitempty"`
+	ChunkCount   int            `json:"chunk_count" doc:"How many passages it has"`
+	Language     string         `json:"language,omitempty" doc:"ISO 639-1"`
+	ErrorCode    string         `json:"error_code,omitempty"`
+	ErrorMessage string         `json:"error_message,omitempty"`
+	Tags         []string       `json:"tags"`
+	CreatedAt    time.Time      `json:"created_at"`
+	UpdatedAt    time.Time      `json:"updated_at"`
+}
+
+func toDocument(d document.Document) documentShape {
+	out := documentShape{
+		ID: d.ID, Filename: d.Filename, FileType: d.Type, Size: d.Size, SHA256: d.SHA256, Title: d.Title, Status: string(d.Status), Stage: string(d.Stage),
+		PageCount: d.PageCount, ChunkCount: d.PassageCount, Language: d.Language, ErrorCode: d.ErrorCode, ErrorMessage: d.ErrorMessage,
+		Tags: list(d.Tags), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
+	}
+	if d.Progress != nil {
+		out.Progress = &progressShape{d.Progress.Done, d.Progress.Of}
+	}
+	return out
+}
+
+type boxShape struct {
+	Page int        `json:"page"`
+	Quad [8]float32 `json:"quad" doc:"Four corners x, y in points from the top left of the page, clockwise from the top left"`
+}
+
+type passageShape struct {
+	ID          string     `json:"id"`
+	DocumentID  string     `json:"document_id"`
+	Text        string     `json:"text"`
+	PageFrom    int        `json:"page_from,omitempty"`
+	PageTo      int        `json:"page_to,omitempty"`
+	Start       int        `json:"start" doc:"UTF-8 byte offset in the document's text"`
+	End         int        `json:"end"`
+	HeadingPath []string   `json:"heading_path"`
+	Boxes       []boxShape `json:"boxes,omitempty"`
+	Hash        string     `json:"hash"`
+}
+
+func toPassage(p document.Passage, boxes []document.Box) passageShape {
+	out := passageShape{ID: p.ID, DocumentID: p.DocumentID, Text: p.Text, PageFrom: p.PageFrom, PageTo: p.PageTo, Start: p.Start, End: p.End,
+		HeadingPath: list(p.HeadingPath), Hash: p.Hash}
+	for _, b := range boxes {
+		out.Boxes = append(out.Boxes, boxShape{b.Page, [8]float32{b.X0, b.Y0, b.X1, b.Y0, b.X1, b.Y1, b.X0, b.Y1}})
+	}
+	return out
+}
+
+type spanShape struct {
+	Start int `json:"start" doc:"UTF-8 bytes"`
+	End   int `json:"end"`
+}
+
+type termShape struct {
+	Term      string  `json:"term"`
+	Frequency int     `json:"frequency"`
+	IDF       float64 `json:"idf"`
+	Score     float64 `json:"score"`
+}
+
+type explainShape struct {
+	Lexical struct {
+		Rank  int         `json:"rank"`
+		Score float64     `json:"score" doc:"BM25"`
+		Terms []termShape `json:"terms"`
+	} `json:"lexical"`
+}
+
+type hitShape struct {
+	Content      string        `json:"content"`
+	DocumentID   string        `json:"document_id"`
+	DocumentName string        `json:"document_name"`
+	Score        float64       `json:"score" minimum:"0" maximum:"1" doc:"How much of the question the passage answers; the order is the ranking's"`
+	PassageID    string        `json:"passage_id"`
+	Page         int           `json:"page,omitempty"`
+	Start        int           `json:"start" doc:"UTF-8 byte offset in the document's text"`
+	End          int           `json:"end"`
+	Highlights   []spanShape   `json:"highlights" doc:"Places in content, in UTF-8 bytes"`
+	Metadata     hitMetadata   `json:"metadata"`
+	Explain      *explainShape `json:"explain,omitempty"`
+}
+
+type hitMetadata struct {
+	HeadingPath []string `json:"heading_path"`
+	Language    string   `json:"language,omitempty"`
+	Ord         int      `json:"ord" doc:"Which passage of its document, from 0"`
+}
+
+func toHit(h search.Hit) hitShape {
+	p := h.Passage
+	out := hitShape{Content: p.Text, DocumentID: p.DocumentID, DocumentName: h.DocumentName, Score: h.Score, PassageID: p.ID, Page: p.PageFrom,
+		Start: p.Start, End: p.End, Highlights: []spanShape{}, Metadata: hitMetadata{list(p.HeadingPath), p.Language, p.Ord}}
+	for _, s := range h.Highlights {
+		out.Highlights = append(out.Highlights, spanShape(s))
+	}
+	if h.Explain != nil {
+		e := &explainShape{}
+		e.Lexical.Rank, e.Lexical.Score, e.Lexical.Terms = h.Explain.Rank, h.Explain.BM25, []termShape{}
+		for _, t := range h.Explain.Terms {
+			e.Lexical.Terms = append(e.Lexical.Terms, termShape(t))
+		}
+		out.Explain = e
+	}
+	return out
+}
+
+type subjectShape struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+type failureShape struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+type runShape struct {
+	ID        string        `json:"id"`
+	Kind      string        `json:"kind" doc:"process, generate"`
+	Status    string        `json:"status" enum:"queued,running,waiting,completed,failed,cancelled"`
+	Subject   subjectShape  `json:"subject"`
+	SessionID string        `json:"session_id,omitempty"`
+	LastSeq   int64         `json:"last_seq" doc:"Of its newest event"`
+	Attempt   int           `json:"attempt"`
+	Error     *failureShape `json:"error,omitempty"`
+	CreatedAt time.Time     `json:"created_at"`
+	EndedAt   *time.Time    `json:"ended_at,omitempty"`
+}
+
+func toRun(r runs.Run) runShape {
+	out := runShape{ID: r.ID, Kind: string(r.Kind), Status: string(r.Status), Subject: subjectShape(r.Subject), SessionID: r.SessionID,
+		LastSeq: r.LastSeq, Attempt: r.Attempt, CreatedAt: r.CreatedAt.UTC()}
+	if r.Failure != nil {
+		out.Error = &failureShape{r.Failure.Code, r.Failure.Detail}
+	}
+	if !r.EndedAt.IsZero() {
+		t := r.EndedAt.UTC()
+		out.EndedAt = &t
+	}
+	return out
+}
+
+type stepShape struct {
+	Key    string          `json:"key"`
+	Status string          `json:"status" enum:"open,done"`
+	Result json.RawMessage `json:"result,omitempty"`
+	At     time.Time       `json:"at"`
+}
+
+type draftShape struct {
+	ID          string    `json:"id"`
+	SessionID   string    `json:"session_id,omitempty"`
+	Title       string    `json:"title"`
+	Content     string    `json:"content" doc:"Markdown; citations stand beside it, see the version"`
+	Status      string    `json:"status" enum:"draft,generating,completed,published,failed"`
+	Version     int       `json:"version" doc:"Of the newest version; 0 before the first"`
+	DocumentIDs []string  `json:"document_ids"`
+	Categories  []string  `json:"categories"`
+	Tags        []string  `json:"tags"`
+	RunID       string    `json:"run_id,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+func toDraft(d draft.Draft) draftShape {
+	return draftShape{d.ID, d.SessionID, d.Title, d.Content, string(d.Status), d.Version, list(d.DocumentIDs), list(d.Categories), list(d.Tags),
+		d.RunID, d.CreatedAt.UTC(), d.UpdatedAt.UTC()}
+}
+
+type claimShape struct {
+	Start int    `json:"start" doc:"UTF-8 byte offset in the version's content"`
+	End   int    `json:"end"`
+	Text  string `json:"text"`
+}
+
+type verdictShape struct {
+	Label   string   `json:"label" enum:"supported,partly,unsupported,contradicted,unchecked"`
+	Score   float64  `json:"score"`
+	Reasons []string `json:"reasons"`
+}
+
+type citedShape struct {
+	DocumentID   string `json:"document_id"`
+	DocumentName string `json:"document_name"`
+	PassageID    string `json:"passage_id"`
+	Start        int    `json:"start" doc:"UTF-8 byte offset in the document's text"`
+	End          int    `json:"end"`
+	Quote        string `json:"quote" doc:"Equals the document's text at start:end"`
+	Page         int    `json:"page,omitempty"`
+	Gone         bool   `json:"source_deleted,omitempty"`
+}
+
+type citationShape struct {
+	ID      string       `json:"id"`
+	Claim   claimShape   `json:"claim"`
+	Verdict verdictShape `json:"verdict"`
+	Spans   []citedShape `json:"spans"`
+}
+
+func toCitations(cs []draft.Citation) []citationShape {
+	out := []citationShape{}
+	for _, c := range cs {
+		spans := []citedShape{}
+		for _, s := range c.Spans {
+			spans = append(spans, citedShape(s))
+		}
+		out = append(out, citationShape{c.ID, claimShape(c.Claim), verdictShape{string(c.Verdict.Label), c.Verdict.Score, list(c.Verdict.Reasons)}, spans})
+	}
+	return out
+}
+
+type versionShape struct {
+	Number    int              `json:"number"`
+	ID        string           `json:"id"`
+	ParentIDs []string         `json:"parent_ids"`
+	Author    string           `json:"author,omitempty" doc:"A user's id; absent for the writer"`
+	Cause     string           `json:"cause" enum:"generate,refine,edit,autosave,restore,merge,import"`
+	Title     string           `json:"title"`
+	Content   *string          `json:"content,omitempty"`
+	Message   string           `json:"message,omitempty"`
+	Words     int              `json:"words"`
+	Citations *[]citationShape `json:"citations,omitempty"`
+	CreatedAt time.Time        `json:"created_at"`
+}
+
+func toVersion(v draft.Version) versionShape {
+	return versionShape{Number: v.Number, ID: v.ID, ParentIDs: list(v.Parents), Author: v.Author, Cause: string(v.Cause), Title: v.Title,
+		Message: v.Message, Words: v.Words, CreatedAt: v.CreatedAt.UTC()}
+}
+
+// list makes nil an empty list: the wire has no null for lists.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

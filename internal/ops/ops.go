@@ -1,0 +1,131 @@
+// Package ops tells how the process is: what it depends on, whether it is ready, and its metrics.
+package ops
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// State of a dependency.
+type State string
+
+// The states of a dependency.
+const (
+	OK       State = "ok"
+	Degraded State = "degraded" // it works with less; Detail says what
+	Down     State = "down"
+)
+
+// Report is what a probe found.
+type Report struct {
+	Name    string
+	State   State
+	Detail  string
+	Latency time.Duration
+}
+
+// Probe asks one dependency. Needed ones decide readiness.
+type Probe struct {
+	Name   string
+	Needed bool
+	Ask    func(ctx context.Context) (detail string, err error)
+}
+
+// probeTimeout is how long a dependency may take to answer before it counts as down.
+const probeTimeout = 2 * time.Second
+
+// Health asks the probes. It is safe for concurrent use.
+type Health struct {
+	probes   []Probe
+	draining atomic.Bool
+}
+
+// NewHealth makes a health of the given probes.
+func NewHealth(probes ...Probe) *Health { return &Health{probes: probes} }
+
+// Drain makes the process not ready: it stops soon.
+func (h *Health) Drain() { h.draining.Store(true) }
+
+// Check asks all probes at once. ready is false when a needed one is down or the process drains.
+func (h *Health) Check(ctx context.Context) (reports []Report, ready bool) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	reports = make([]Report, len(h.probes))
+	var all sync.WaitGroup
+	for i, p := range h.probes {
+		all.Go(func() {
+			began := time.Now()
+			detail, err := p.Ask(ctx)
+			r := Report{Name: p.Name, State: OK, Detail: detail, Latency: time.Since(began)}
+			if err != nil {
+				r.State, r.Detail = Down, err.Error()
+			}
+			reports[i] = r
+		})
+	}
+	all.Wait()
+	ready = !h.draining.Load()
+	for i, r := range reports {
+		ready = ready && (r.State != Down || !h.probes[i].Needed)
+	}
+	return reports, ready
+}
+
+// Metrics are counted in a registry of their own, so that tests can build many.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	streams  prometheus.Gauge
+	runs     *prometheus.CounterVec
+}
+
+// NewMetrics makes the metrics of one process.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "byline_http_request_duration_seconds", Help: "Time to answer a request, by route.",
+			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10},
+		}, []string{"method", "route", "status"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "byline_streams", Help: "Open event streams."}),
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "byline_runs_total", Help: "Runs that ended, by kind and status."}, []string{"kind", "status"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "byline_build_info", Help: "The running version.", ConstLabels: prometheus.Labels{"version": version}})
+	build.Set(1)
+	m.registry.MustRegister(m.requests, m.streams, m.runs, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Request counts an answered request. route is the pattern, never the path: paths hold ids.
+func (m *Metrics) Request(method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// Stream counts an open event stream until done is called.
+func (m *Metrics) Stream() (done func()) {
+	m.streams.Inc()
+	return m.streams.Dec
+}
+
+// Run counts a run that ended.
+func (m *Metrics) Run(kind, status string) { m.runs.WithLabelValues(kind, status).Inc() }
+
+// Gauge adds a figure that is read when it is asked for.
+func (m *Metrics) Gauge(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+}
+
+// Handler serves the metrics in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}

@@ -1,0 +1,171 @@
+package runs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Job is a leased run in the hands of its handler. Its methods are safe for concurrent use. Every write returns ErrFenced once
+// the lease no longer holds; the handler then returns at once.
+type Job struct {
+	run   Run
+	lease Lease
+	queue Queue
+
+	steps   map[string]Step
+	changed sync.Mutex // guards steps
+
+	mu      sync.Mutex // guards what follows, and keeps events in order
+	pending *Token     // joined, not yet written
+	wrote   time.Time  // when a token was last written
+	timer   *time.Timer
+	failed  error // of a write by the timer; told at the next call
+	ctx     context.Context
+}
+
+// deltaWindow is how long tokens are joined: the first goes out at once, then one event each window.
+const deltaWindow = 40 * time.Millisecond
+
+func newJob(ctx context.Context, r Run, l Lease, q Queue) (*Job, error) {
+	steps, err := q.Steps(ctx, r.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read steps: %w", err)
+	}
+	j := &Job{run: r, lease: l, queue: q, steps: map[string]Step{}, ctx: ctx}
+	for _, s := range steps {
+		j.steps[s.Key] = s
+	}
+	return j, nil
+}
+
+// Run is what is to be done.
+func (j *Job) Run() Run { return j.run }
+
+// Lease goes with every fenced effect.
+func (j *Job) Lease() Lease { return j.lease }
+
+// Emit writes events, behind all tokens so far.
+func (j *Job) Emit(ctx context.Context, events ...NewEvent) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.flush(ctx, events...); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Flush writes the tokens that are still being joined. Call it before a fenced effect whose events must come behind them.
+func (j *Job) Flush(ctx context.Context) error { return j.Emit(ctx) }
+
+// Token streams text of a section; offset is where in the section it stands, in bytes.
+func (j *Job) Token(ctx context.Context, channel, section string, offset int, text string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed != nil {
+		return j.failed
+	}
+	if p := j.pending; p != nil {
+		if p.Channel == channel && p.SectionID == section && p.Offset+len(p.Text) == offset {
+			p.Text += text
+			return nil
+		}
+		if err := j.flush(ctx); err != nil {
+			return err
+		}
+	}
+	j.pending = &Token{Channel: channel, SectionID: section, Offset: offset, Text: text}
+	wait := deltaWindow - time.Since(j.wrote)
+	if wait <= 0 {
+		return j.flush(ctx)
+	}
+	j.timer = time.AfterFunc(wait, func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if err := j.flush(j.ctx); err != nil {
+			j.failed = err
+		}
+	})
+	return nil
+}
+
+// flush writes the joined tokens and events behind them; j.mu is held.
+func (j *Job) flush(ctx context.Context, events ...NewEvent) error {
+	if j.failed != nil {
+		return j.failed
+	}
+	if j.timer != nil {
+		j.timer.Stop()
+		j.timer = nil
+	}
+	if j.pending != nil {
+		events = append([]NewEvent{{EventToken, *j.pending}}, events...)
+		j.pending = nil
+		j.wrote = time.Now()
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	_, err := j.queue.Append(ctx, j.lease, events...)
+	return err
+}
+
+// stop ends the timer. What was not written stays unwritten: the lease is given up.
+func (j *Job) stop() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.timer != nil {
+		j.timer.Stop()
+	}
+	j.pending = nil
+}
+
+// Opened tells whether a step was begun by an earlier attempt and not finished.
+func (j *Job) Opened(key string) bool {
+	j.changed.Lock()
+	defer j.changed.Unlock()
+	s, ok := j.steps[key]
+	return ok && !s.Done && s.Attempt < j.run.Attempt
+}
+
+// Once does a step that must not be done twice: a finished one of an earlier attempt only fills out. do fills out (a
+// pointer to what is marshalled) and gives events to be written with the result. What do does outside may be done once more
+// after a crash in its midst.
+func (j *Job) Once(ctx context.Context, key string, out any, do func(ctx context.Context) ([]NewEvent, error)) error {
+	j.changed.Lock()
+	s, ok := j.steps[key]
+	j.changed.Unlock()
+	if ok && s.Done {
+		if err := json.Unmarshal(s.Result, out); err != nil {
+			return fmt.Errorf("read step %s: %w", key, err)
+		}
+		return nil
+	}
+	if err := j.save(ctx, Step{Key: key, Attempt: j.run.Attempt}, NewEvent{EventStepStarted, StepEvent{Step: key}}); err != nil {
+		return err
+	}
+	events, err := do(ctx)
+	if err != nil {
+		return err
+	}
+	result, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("write step %s: %w", key, err)
+	}
+	return j.save(ctx, Step{Key: key, Done: true, Result: result, Attempt: j.run.Attempt}, append(events, NewEvent{EventStepCompleted, StepEvent{Step: key}})...)
+}
+
+func (j *Job) save(ctx context.Context, s Step, events ...NewEvent) error {
+	if err := j.Flush(ctx); err != nil {
+		return err
+	}
+	if err := j.queue.SaveStep(ctx, j.lease, s, events...); err != nil {
+		return err
+	}
+	j.changed.Lock()
+	j.steps[s.Key] = s
+	j.changed.Unlock()
+	return nil
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"byline/internal/fault"
+	"byline/internal/ident"
+	"byline/internal/runs"
+)
+
+// held locks a run's row and checks the lease: the fence has not moved and the run is still running.
+func (t *tx) held(l runs.Lease) (lastSeq int64, sessionID string, err error) {
+	var fence int64
+	var status string
+	err = t.row(`SELECT fence, status, last_seq, session_id FROM run WHERE id = ?`+t.forUpdate(), l.RunID).Scan(&fence, &status, &lastSeq, &sessionID)
+	if isNoRows(err) || err == nil && (fence != l.Fence || status != string(runs.Running)) {
+		return 0, "", runs.ErrFenced
+	}
+	return lastSeq, sessionID, err
+}
+
+// appendEvents is the fenced write of a run's log. The caller's other writes of the same transaction are fenced by it too.
+func (t *tx) appendEvents(l runs.Lease, events ...runs.NewEvent) error {
+	_, err := t.appendHeld(l, events)
+	return err
+}
+
+func (t *tx) appendHeld(l runs.Lease, events []runs.NewEvent) (last int64, err error) {
+	last, session, err := t.held(l)
+	if err != nil || len(events) == 0 {
+		return last, err
+	}
+	return t.log(l.RunID, session, last, events)
+}
+
+// log writes events behind the last one of a run whose row is held.
+func (t *tx) log(runID, session string, last int64, events []runs.NewEvent) (int64, error) {
+	var sessionSeq int64
+	if session != "" {
+		if err := t.row(`SELECT COALESCE(MAX(session_seq), 0) FROM run_event WHERE session_id = ?`, session).Scan(&sessionSeq); err != nil {
+			return 0, err
+		}
+	}
+	for _, e := range events {
+		data := []byte("{}")
+		if e.Data != nil {
+			var err error
+			if data, err = json.Marshal(e.Data); err != nil {
+				return 0, fmt.Errorf("write event %s: %w", e.Type, err)
+			}
+		}
+		last++
+		if session != "" {
+			sessionSeq++
+		}
+		if _, err := t.exec(`INSERT INTO run_event (run_id, seq, session_id, session_seq, at, type, data) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			runID, last, session, sessionSeq, t.now, e.Type, string(data)); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := t.exec(`UPDATE run SET last_seq = ? WHERE id = ?`, last, runID); err != nil {
+		return 0, err
+	}
+	t.wake = append(t.wake, runID)
+	return last, nil
+}
+
+// createRun adds a queued run with its first event.
+func (t *tx) createRun(ws ident.Workspace, n runs.NewRun) (runs.Run, error) {
+	input, err := json.Marshal(n.Input)
+	if err != nil {
+		return runs.Run{}, fmt.Errorf("write input of run: %w", err)
+	}
+	r := runs.Run{ID: ident.New(), Workspace: ws, Kind: n.Kind, Status: runs.Queued, Subject: n.Subject, SessionID: n.SessionID, Input: input, CreatedAt: timeOf(t.now)}
+	if _, err := t.exec(`INSERT INTO run (id, workspace, kind, status, subject, subject_id, session_id, input, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, string(ws), string(r.Kind), string(r.Status), r.Subject.Type, r.Subject.ID, r.SessionID, string(input), t.now); err != nil {
+		return runs.Run{}, err
+	}
+	r.LastSeq, err = t.log(r.ID, r.SessionID, 0, []runs.NewEvent{{Type: runs.EventCreated, Data: map[string]any{"kind": r.Kind, "subject": r.Subject}}})
+	return r, err
+}
+
+// made is what a request with an Idempotency-Key has made.
+type made struct {
+	Resource, Run string
+}
+
+// keyLife is how long a key is remembered.
+const keyLife = 24 * time.Hour
+
+// once looks up a request's key. The same key with another request is refused; nil is a request without a key.
+func (t *tx) once(ws ident.Workspace, o *ident.Once) (m made, repeated bool, err error) {
+	if o == nil {
+		return made{}, false, nil
+	}
+	if t.pg { // two requests with one key at the same time: the second waits for the first
+		if _, err := t.exec(`SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`, string(ws)+" "+o.Key); err != nil {
+			return made{}, false, err
+		}
+	}
+	var fingerprint string
+	var at int64
+	err = t.row(`SELECT fingerprint, resource_id, run_id, created_at FROM idempotency WHERE workspace = ? AND key = ?`, string(ws), o.Key).
+		Scan(&fingerprint, &m.Resource, &m.Run, &at)
+	switch {
+	case isNoRows(err):
+		return made{}, false, nil
+	case err != nil:
+		return made{}, false, err
+	case t.now-at > keyLife.Microseconds():
+		_, err := t.exec(`DELETE FROM idempotency WHERE workspace = ? AND key = ?`, string(ws), o.Key)
+		return made{}, false, err
+	case fingerprint != o.Fingerprint:
+		return made{}, false, fault.New(fault.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request. Use a new key for a new request.")
+	}
+	return m, true, nil
+}
+
+// remember keeps what a request with a key made, in the transaction that makes it.
+func (t *tx) remember(ws ident.Workspace, o *ident.Once, m made) error {
+	if o == nil {
+		return nil
+	}
+	_, err := t.exec(`INSERT INTO idempotency (workspace, key, fingerprint, resource_id, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		string(ws), o.Key, o.Fingerprint, m.Resource, m.Run, t.now)
+	return err
+}

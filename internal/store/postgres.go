@@ -1,0 +1,274 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"byline/internal/runs"
+)
+
+// pgDB is PostgreSQL: a pool, and a connection of its own for wake-ups.
+type pgDB struct {
+	pool *pgxpool.Pool
+	db   *sql.DB
+	bus  *pgBus
+}
+
+func (s *Store) openPostgres(ctx context.Context, o Options) error {
+	cfg, err := pgxpool.ParseConfig(o.DatabaseURL)
+	if err != nil {
+		return fmt.Errorf("read DATABASE_URL: %w", err)
+	}
+	cfg.MaxConns = max(cfg.MaxConns, 8)
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	p := &pgDB{pool: pool, db: stdlib.OpenDBFromPool(pool)}
+	if err := p.db.PingContext(ctx); err != nil {
+		return errors.Join(errBusy.Because(fmt.Errorf("connect to PostgreSQL (DATABASE_URL): %w", err)), p.db.Close())
+	}
+	if err := migrate(ctx, p.db, true, o.ReadOnly); err != nil {
+		return errors.Join(err, p.db.Close())
+	}
+	p.bus = newPGBus(pool, o.Log)
+	s.backend, s.bus = p, p.bus
+	return nil
+}
+
+type pgTx struct{ *sql.Tx }
+
+func (q pgTx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	r, err := q.ExecContext(ctx, rebind(query), args...)
+	return r, pgFault(err)
+}
+
+func (q pgTx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := q.QueryContext(ctx, rebind(query), args...)
+	return rows, pgFault(err)
+}
+
+func (p *pgDB) read(ctx context.Context, do func(*tx) error) error {
+	return p.in(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, do)
+}
+
+// retries of a transaction that PostgreSQL asks to repeat.
+const retries = 5
+
+func (p *pgDB) write(ctx context.Context, _ lane, do func(*tx) error) error {
+	var err error
+	for i := range retries {
+		if err = p.in(ctx, nil, do); !repeatable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(1<<i) * 5 * time.Millisecond):
+		}
+	}
+	return err
+}
+
+func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) error {
+	sqlTx, err := p.db.BeginTx(ctx, o)
+	if err != nil {
+		return pgFault(err)
+	}
+	defer sqlTx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	t := &tx{pg: true, ctx: ctx, q: pgTx{sqlTx}, now: time.Now().UnixMicro()}
+	if err := do(t); err != nil {
+		return err
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return pgFault(err)
+	}
+	if len(t.wake) > 0 {
+		p.bus.Publish(t.wake...)
+	}
+	return nil
+}
+
+// repeatable tells whether a transaction was rolled back only because of others: serialization failure or deadlock.
+func repeatable(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// pgFault names the errors of PostgreSQL that people can do something about.
+func pgFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch {
+		case e.Code == "53100":
+			return errFull.Because(err)
+		case e.Code == "40001", e.Code == "40P01":
+			return err
+		case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57P"), strings.HasPrefix(e.Code, "08"):
+			return errBusy.Because(err)
+		}
+		return err
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF") {
+		return errBusy.Because(err)
+	}
+	return err
+}
+
+func (p *pgDB) ping(ctx context.Context) (string, error) {
+	return "postgres", pgFault(p.db.PingContext(ctx))
+}
+
+// checkpoint: PostgreSQL overwrites what was deleted in its own time (VACUUM); there is nothing to wait for.
+func (p *pgDB) checkpoint(context.Context) (bool, error) { return true, nil }
+
+// changed knows nothing: other replicas write, too.
+func (p *pgDB) changed() (int64, bool) { return 0, false }
+
+func (p *pgDB) files() []string { return nil }
+
+func (p *pgDB) postgres() bool { return true }
+
+func (p *pgDB) close() error {
+	p.bus.close()
+	err := p.db.Close()
+	p.pool.Close()
+	return err
+}
+
+// pgBus is the bus of several replicas: NOTIFY after the commit, with the ids of runs and nothing else, at most once in a
+// window; LISTEN on a connection of its own. It is lossy as every bus is: while the connection is down, readers look by
+// themselves once a second.
+type pgBus struct {
+	local *runs.LocalBus // hears of this process' own commits at once, and of others' by LISTEN
+	pool  *pgxpool.Pool
+	log   *slog.Logger
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+
+	mu      sync.Mutex
+	pending map[string]bool
+	kick    chan struct{}
+}
+
+const (
+	channel      = "byline_runs"
+	notifyWindow = 20 * time.Millisecond
+	notifyMost   = 250 // ids in one message: it has 8,000 bytes at most, an id 27
+)
+
+func newPGBus(pool *pgxpool.Pool, log *slog.Logger) *pgBus {
+	ctx, stop := context.WithCancel(context.Background())
+	b := &pgBus{local: runs.NewBus(), pool: pool, log: log, stop: stop, pending: map[string]bool{}, kick: make(chan struct{}, 1)}
+	b.done.Go(func() { b.listen(ctx) })
+	b.done.Go(func() { b.notify(ctx) })
+	return b
+}
+
+func (b *pgBus) close() {
+	b.stop()
+	b.done.Wait()
+}
+
+// Publish wakes this process at once and the others within the window.
+func (b *pgBus) Publish(runIDs ...string) {
+	b.local.Publish(runIDs...)
+	b.mu.Lock()
+	for _, id := range runIDs {
+		b.pending[id] = true
+	}
+	b.mu.Unlock()
+	select {
+	case b.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Subscribe hears of all replicas' commits.
+func (b *pgBus) Subscribe(wake func(runID string)) (cancel func()) { return b.local.Subscribe(wake) }
+
+func (b *pgBus) notify(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.kick:
+		}
+		for ids := b.take(); len(ids) > 0; ids = b.take() {
+			if _, err := b.pool.Exec(ctx, "SELECT pg_notify($1, $2)", channel, strings.Join(ids, " ")); err != nil && ctx.Err() == nil {
+				b.log.Warn("notify other replicas; they look by themselves", "error", err)
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(notifyWindow):
+		}
+	}
+}
+
+func (b *pgBus) take() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var ids []string
+	for id := range b.pending {
+		if len(ids) == notifyMost {
+			break
+		}
+		ids = append(ids, id)
+		delete(b.pending, id)
+	}
+	return ids
+}
+
+func (b *pgBus) listen(ctx context.Context) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		began := time.Now()
+		err := b.hear(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > time.Minute {
+			wait = 100 * time.Millisecond
+		}
+		b.log.Warn("listen for other replicas; looking once a second until it is back", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (b *pgBus) hear(ctx context.Context) error {
+	conn, err := pgx.ConnectConfig(ctx, b.pool.Config().ConnConfig)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it is given up anyway
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return err
+	}
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		b.local.Publish(strings.Fields(n.Payload)...)
+	}
+}

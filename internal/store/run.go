@@ -1,0 +1,441 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"byline/internal/draft"
+	"byline/internal/fault"
+	"byline/internal/ident"
+	"byline/internal/runs"
+)
+
+const (
+	runNoun = "run"
+
+	subjectDocument = "document"
+	subjectDraft    = "draft"
+)
+
+// leaseLife is how long a lease holds on PostgreSQL, by the database's clock. On SQLite the process that holds the data
+// directory holds all leases, until the next one voids them (Recover): there no clock is asked.
+const leaseLife = 9 * time.Second
+
+const runColumns = `id, workspace, kind, status, subject, subject_id, session_id, input, last_seq, attempt, failures, error_code, error, not_before, created_at, ended_at`
+
+func scanRun(row scanner) (r runs.Run, err error) {
+	var input, code, detail string
+	var notBefore, created, ended int64
+	err = row.Scan(&r.ID, &r.Workspace, &r.Kind, &r.Status, &r.Subject.Type, &r.Subject.ID, &r.SessionID, &input, &r.LastSeq, &r.Attempt, &r.Failures,
+		&code, &detail, &notBefore, &created, &ended)
+	if err != nil {
+		return runs.Run{}, err
+	}
+	r.Input, r.NotBefore, r.CreatedAt, r.EndedAt = json.RawMessage(input), timeOf(notBefore), timeOf(created), timeOf(ended)
+	if code != "" {
+		r.Failure = &runs.Failure{Code: code, Detail: detail}
+	}
+	return r, nil
+}
+
+func (t *tx) run(ws ident.Workspace, id string) (runs.Run, error) {
+	r, err := scanRun(t.row(`SELECT `+runColumns+` FROM run WHERE id = ? AND workspace = ?`, id, ws))
+	return r, missing(err, runNoun)
+}
+
+// subject is what a leased run works on; it holds the run's row and checks the fence.
+func (t *tx) subject(l runs.Lease) (string, error) {
+	if _, _, err := t.held(l); err != nil {
+		return "", err
+	}
+	var id string
+	err := t.row(`SELECT subject_id FROM run WHERE id = ?`, l.RunID).Scan(&id)
+	return id, err
+}
+
+// Recover voids the leases that an earlier process of this data directory held. On PostgreSQL they run out by themselves,
+// since another replica may hold them.
+func (s *Store) Recover(ctx context.Context) error {
+	return s.write(ctx, laneEvents, func(t *tx) error {
+		if t.pg {
+			return nil
+		}
+		_, err := t.exec(`UPDATE run SET lease_owner = '', lease_until = 0 WHERE status = 'running'`)
+		return err
+	})
+}
+
+// Claim meets runs.Queue.
+func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r runs.Run, l runs.Lease, ok bool, err error) {
+	due := false // a look before the write: an idle worker must not write each second
+	err = s.read(ctx, func(t *tx) error {
+		due, err = t.exists(`SELECT 1 FROM run WHERE `+t.dueRun(len(kinds))+` LIMIT 1`, t.dueArgs(kinds)...)
+		return err
+	})
+	if err != nil || !due {
+		return runs.Run{}, runs.Lease{}, false, err
+	}
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		ok = false
+		lock := ""
+		if t.pg {
+			lock = ` FOR UPDATE SKIP LOCKED`
+		}
+		r, err = scanRun(t.row(`SELECT `+runColumns+` FROM run WHERE `+t.dueRun(len(kinds))+` ORDER BY id LIMIT 1`+lock, t.dueArgs(kinds)...))
+		if isNoRows(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		event := runs.NewEvent{Type: runs.EventStarted, Data: attemptData{r.Attempt + 1}}
+		if r.Attempt > 0 {
+			event.Type = runs.EventRestarted
+		}
+		until := `0`
+		if t.pg {
+			until = t.clock() + ` + ` + literal(leaseLife.Microseconds())
+		}
+		var fence int64
+		err := t.row(`UPDATE run SET status = 'running', fence = fence + 1, lease_owner = ?, lease_until = `+until+`, attempt = attempt + 1
+			WHERE id = ? RETURNING fence`, owner, r.ID).Scan(&fence)
+		if err != nil {
+			return err
+		}
+		r.Status, r.Attempt = runs.Running, r.Attempt+1
+		l = runs.Lease{RunID: r.ID, Workspace: r.Workspace, Owner: owner, Fence: fence}
+		if r.LastSeq, err = t.log(r.ID, r.SessionID, r.LastSeq, []runs.NewEvent{event}); err != nil {
+			return err
+		}
+		ok = true
+		return nil
+	})
+	return r, l, ok && err == nil, err
+}
+
+type attemptData struct {
+	Attempt int `json:"attempt"`
+}
+
+// dueRun is the condition of a run that may be claimed: it waits and its time has come, or its lease has run out.
+func (t *tx) dueRun(kinds int) string {
+	lost := `lease_owner = ''`
+	if t.pg {
+		lost = `lease_until < ` + t.clock()
+	}
+	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ? OR status = 'running' AND ` + lost + `)`
+}
+
+func (t *tx) dueArgs(kinds []runs.Kind) []any { return append(args(kinds), t.now) }
+
+// Renew meets runs.Queue. On SQLite there is nothing to prolong.
+func (s *Store) Renew(ctx context.Context, leases []runs.Lease, prolong bool) (lost []runs.Lease, err error) {
+	check := func(t *tx) error {
+		lost = nil
+		for _, l := range leases {
+			holds, err := t.exists(`SELECT 1 FROM run WHERE id = ? AND fence = ? AND status = 'running'`, l.RunID, l.Fence)
+			if err != nil {
+				return err
+			}
+			if !holds {
+				lost = append(lost, l)
+			}
+		}
+		return nil
+	}
+	if !prolong || !s.postgres() {
+		err = s.read(ctx, check)
+		return lost, err
+	}
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		for _, l := range leases {
+			if _, err := t.exec(`UPDATE run SET lease_until = `+t.clock()+` + `+literal(leaseLife.Microseconds())+`
+				WHERE id = ? AND fence = ? AND status = 'running'`, l.RunID, l.Fence); err != nil {
+				return err
+			}
+		}
+		return check(t)
+	})
+	return lost, err
+}
+
+// Append meets runs.Queue.
+func (s *Store) Append(ctx context.Context, l runs.Lease, events ...runs.NewEvent) (last int64, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		last, err = t.appendHeld(l, events)
+		return err
+	})
+	return last, err
+}
+
+// SaveStep meets runs.Queue.
+func (s *Store) SaveStep(ctx context.Context, l runs.Lease, step runs.Step, events ...runs.NewEvent) error {
+	return s.write(ctx, laneEvents, func(t *tx) error {
+		if err := t.appendEvents(l, events...); err != nil {
+			return err
+		}
+		return t.saveStep(l.RunID, step)
+	})
+}
+
+func (t *tx) saveStep(runID string, step runs.Step) error {
+	_, err := t.exec(`INSERT INTO run_step (run_id, key, done, result, attempt, at) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (run_id, key) DO UPDATE SET done = excluded.done, result = excluded.result, attempt = excluded.attempt, at = excluded.at`,
+		runID, step.Key, flag(step.Done), string(step.Result), step.Attempt, t.now)
+	return err
+}
+
+// Steps meets runs.Queue.
+func (s *Store) Steps(ctx context.Context, runID string) (steps []runs.Step, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		steps, err = all(t, scanStep, `SELECT key, done, result, attempt, at FROM run_step WHERE run_id = ? ORDER BY at, key`, runID)
+		return err
+	})
+	return steps, err
+}
+
+func scanStep(row scanner) (st runs.Step, err error) {
+	var done int
+	var result string
+	var at int64
+	err = row.Scan(&st.Key, &done, &result, &st.Attempt, &at)
+	st.Done, st.At = done == 1, timeOf(at)
+	if result != "" {
+		st.Result = json.RawMessage(result)
+	}
+	return st, err
+}
+
+// End meets runs.Queue.
+func (s *Store) End(ctx context.Context, l runs.Lease, e runs.Ending) error {
+	return s.write(ctx, laneEvents, func(t *tx) error {
+		last, session, err := t.held(l)
+		if err != nil {
+			return err
+		}
+		if e.Status == runs.Queued {
+			_, err := t.exec(`UPDATE run SET status = 'queued', fence = fence + 1, lease_owner = '', lease_until = 0, failures = failures + ?, not_before = ?
+				WHERE id = ?`, flag(e.Failure != nil), t.now+e.Wait.Microseconds(), l.RunID)
+			t.wake = append(t.wake, l.RunID)
+			return err
+		}
+		return t.end(l.RunID, session, last, e)
+	})
+}
+
+// end is the terminal write of a run whose row is held: status, last event, and what becomes of its subject.
+func (t *tx) end(runID, session string, last int64, e runs.Ending) error {
+	event := runs.NewEvent{Type: runs.EventCompleted, Data: e.Data}
+	failure := runs.Failure{}
+	switch e.Status {
+	case runs.Failed:
+		failure = *e.Failure
+		event = runs.NewEvent{Type: runs.EventFailed, Data: failure}
+	case runs.Cancelled:
+		event = runs.NewEvent{Type: runs.EventCancelled}
+	}
+	r, err := scanRun(t.row(`SELECT `+runColumns+` FROM run WHERE id = ?`, runID))
+	if err != nil {
+		return err
+	}
+	if err := t.settle(r, e.Status, failure); err != nil {
+		return err
+	}
+	if _, err := t.log(runID, session, last, []runs.NewEvent{event}); err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE run SET status = ?, fence = fence + 1, lease_owner = '', lease_until = 0, error_code = ?, error = ?, ended_at = ?,
+		failures = failures + ? WHERE id = ?`, e.Status, failure.Code, failure.Detail, t.now, flag(e.Status == runs.Failed), runID)
+	return err
+}
+
+// settle leaves the subject of a run that did not complete in a state that people can go on from. (A completed run's last
+// fenced effect has done that.)
+func (t *tx) settle(r runs.Run, status runs.Status, f runs.Failure) error {
+	if status == runs.Completed {
+		return nil
+	}
+	switch r.Subject.Type {
+	case subjectDocument:
+		return t.settleDocument(r, status, f)
+	case subjectDraft:
+		return t.settleDraft(r, status)
+	}
+	return nil
+}
+
+// settleDocument: a cancelled document is pending again, and a failed one says why. One that readers see already (a forced
+// run over a complete one) stays complete, with the reason beside it.
+func (t *tx) settleDocument(r runs.Run, status runs.Status, f runs.Failure) error {
+	to := `'pending'`
+	if status == runs.Failed {
+		to = `'failed'`
+	}
+	_, err := t.exec(`UPDATE document SET status = CASE WHEN generation > 0 THEN 'completed' ELSE `+to+` END, error_code = ?, error = ?,
+		progress_done = 0, progress_of = 0, updated_at = ? WHERE id = ? AND run_id = ?`, f.Code, f.Detail, t.now, r.Subject.ID, r.ID)
+	return err
+}
+
+// settleDraft keeps the text so far, as a version.
+func (t *tx) settleDraft(r runs.Run, status runs.Status) error {
+	to := `'draft'`
+	if status == runs.Failed {
+		to = `'failed'`
+	}
+	log, err := all(t, scanEvent, eventsQuery+` AND type IN (?, ?, ?) ORDER BY seq`, r.ID, 0, runs.EventToken, runs.EventSnapshot, runs.EventReset)
+	if err != nil {
+		return err
+	}
+	if err := t.keepText(r, runs.Fold(log, "draft")); err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE draft SET status = `+to+`, updated_at = ? WHERE id = ? AND run_id = ?`, t.now, r.Subject.ID, r.ID)
+	return err
+}
+
+// keepText makes the text that a run left unfinished a version, unless it has written one.
+func (t *tx) keepText(r runs.Run, text string) error {
+	if text == "" {
+		return nil
+	}
+	d, err := t.lockedDraft(r.Workspace, r.Subject.ID)
+	if isMissing(err) {
+		return nil // deleted: this is why the run ends
+	}
+	if err != nil {
+		return err
+	}
+	if last, err := t.versionOfRun(d, r.ID); err != nil || last != nil {
+		return err
+	}
+	v := draft.Version{Cause: draft.CauseGenerate, Title: d.Title, Content: text, Words: len(strings.Fields(text)), Message: "unfinished"}
+	if _, err := t.addVersion(&d, v, r.ID); err != nil {
+		return err
+	}
+	return t.updateDraft(d)
+}
+
+// Cancel meets runs.Admin.
+func (s *Store) Cancel(ctx context.Context, ws ident.Workspace, id string) (r runs.Run, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		if r, err = t.run(ws, id); err != nil {
+			return err
+		}
+		if err := t.cancelRun(id); err != nil {
+			return err
+		}
+		r, err = t.run(ws, id)
+		return err
+	})
+	return r, err
+}
+
+// cancelRun ends a run if it has not ended. The fence that it raises stops its worker.
+func (t *tx) cancelRun(id string) error {
+	var status runs.Status
+	var last int64
+	var session string
+	err := t.row(`SELECT status, last_seq, session_id FROM run WHERE id = ?`+t.forUpdate(), id).Scan(&status, &last, &session)
+	if err != nil || status.Terminal() {
+		return err
+	}
+	return t.end(id, session, last, runs.Ending{Status: runs.Cancelled})
+}
+
+// cancelRuns ends all runs of a subject.
+func (t *tx) cancelRuns(ws ident.Workspace, subjectID string) error {
+	ids, err := all(t, scanString, `SELECT id FROM run WHERE subject_id = ? AND workspace = ? AND ended_at = 0 ORDER BY id`, subjectID, ws)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := t.cancelRun(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Requeue meets runs.Admin.
+func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once *ident.Once) (r runs.Run, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		m, repeated, err := t.once(ws, once)
+		if err != nil {
+			return err
+		}
+		if repeated {
+			r, err = t.run(ws, m.Run)
+			return err
+		}
+		old, err := t.run(ws, id)
+		if err != nil {
+			return err
+		}
+		if old.Status != runs.Failed {
+			return fault.New(fault.Conflict, "run_not_failed", "Only a failed run can be tried again; this one is %s.", old.Status)
+		}
+		busy, err := t.exists(`SELECT 1 FROM run WHERE subject_id = ? AND ended_at = 0`, old.Subject.ID)
+		if err != nil {
+			return err
+		}
+		if busy {
+			return fault.New(fault.Conflict, "run_under_way", "Another run works on the same %s. Wait until it has ended.", old.Subject.Type)
+		}
+		if r, err = t.createRun(ws, runs.NewRun{Kind: old.Kind, Subject: old.Subject, SessionID: old.SessionID, Input: old.Input}); err != nil {
+			return err
+		}
+		if _, err := t.exec(`INSERT INTO run_step (run_id, key, done, result, attempt, at)
+			SELECT ?, key, done, result, 0, at FROM run_step WHERE run_id = ? AND done = 1`, r.ID, old.ID); err != nil {
+			return err
+		}
+		if err := t.unsettle(r); err != nil {
+			return err
+		}
+		return t.remember(ws, once, made{Resource: old.Subject.ID, Run: r.ID})
+	})
+	return r, err
+}
+
+// unsettle hands the subject over to its new run. Of a subject that is gone the run cannot begin.
+func (t *tx) unsettle(r runs.Run) error {
+	query := `UPDATE document SET status = 'pending', error_code = '', error = '', run_id = ?, updated_at = ? WHERE id = ?`
+	if r.Subject.Type == subjectDraft {
+		query = `UPDATE draft SET status = 'generating', run_id = ?, updated_at = ? WHERE id = ?`
+	}
+	n, err := t.exec(query, r.ID, t.now, r.Subject.ID)
+	if err == nil && n == 0 {
+		err = fault.New(fault.Conflict, "subject_gone", "The %s of this run was deleted.", r.Subject.Type)
+	}
+	return err
+}
+
+// Run meets runs.Admin.
+func (s *Store) Run(ctx context.Context, ws ident.Workspace, id string) (r runs.Run, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		r, err = t.run(ws, id)
+		return err
+	})
+	return r, err
+}
+
+// Runs meets runs.Admin.
+func (s *Store) Runs(ctx context.Context, ws ident.Workspace, f runs.Filter) (list []runs.Run, total int, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		p := pageOf[runs.Run]{columns: runColumns, from: "run", id: "id", cursor: f.Cursor, limit: f.Limit, scan: scanRun}
+		p.where.and("workspace = ?", ws)
+		if f.Status != "" {
+			p.where.and("status = ?", f.Status)
+		}
+		if f.Kind != "" {
+			p.where.and("kind = ?", f.Kind)
+		}
+		if f.SubjectID != "" {
+			p.where.and("subject_id = ?", f.SubjectID)
+		}
+		list, total, err = page(t, p)
+		return err
+	})
+	return list, total, err
+}
