@@ -12,7 +12,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"os"
+	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,8 +28,6 @@ import (
 	"byline/internal/cli"
 	"byline/internal/config"
 	"byline/internal/engine/sandbox"
-
-	"os"
 )
 
 // The extractor's child is this test binary.
@@ -34,8 +35,15 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
 		os.Exit(sandbox.Child())
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if warmed {
+		dir, _ := compiled()
+		os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	}
+	os.Exit(code)
 }
+
+var warmed bool // compiled was asked for
 
 // system is a whole Byline behind a real listener. Every answer that its clients read is held against the OpenAPI
 // document that it serves.
@@ -44,6 +52,38 @@ type system struct {
 	app    *app.App
 	url    string
 	router routers.Router
+}
+
+// compiled is a cache directory with the PDF engine in it, made once by a program without the race detector, under which
+// compiling takes minutes.
+var compiled = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "byline-warm-*"); err != nil {
+		return "", err
+	}
+	for _, args := range [][]string{{"go", "build", "-o", dir + "/byline", "byline/cmd/byline"}, {dir + "/byline", "warm", "--data", dir + "/data"}} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%v: %w: %s", args, err, out)
+		}
+	}
+	return dir, nil
+})
+
+// warm gives a system that cache, for tests that read PDFs.
+func warm(t *testing.T, dir string) {
+	t.Helper()
+	warmed = true
+	shared, err := compiled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(shared+"/data/cache", dir+"/cache"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // open starts a system in dir with settings such as "BYLINE_REGISTRATION=open".

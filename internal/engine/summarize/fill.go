@@ -29,7 +29,9 @@ const (
 	foundBonus    = 0.5
 	redundancy    = 0.2 // MMR
 	fewUnits      = 6   // of a section, unless there are words left
-	manyUnits     = 14
+	manyUnits     = 14  // with words left; more only for very long posts
+	shortUnit     = 8   // words
+	manyBlocks    = 300 // the best of a section, among which is chosen
 	tableShare    = 2   // a table may take this part (1/2) of all words
 	smallTable    = 120 // words that are no matter
 )
@@ -48,7 +50,7 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	for i, sec := range sections {
 		if len(f.blocks[i]) > 0 {
 			full = append(full, sec)
-			lists = append(lists, f.blocks[i])
+			lists = append(lists, leading(f.blocks[i]))
 		} else if sec.Origin == FromOutline || sec.Origin == FromTopic {
 			p.Gaps = append(p.Gaps, sec.Query)
 		}
@@ -67,6 +69,17 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	}
 	p.KeyPoints = f.keyPoints(p.Sections)
 	return p
+}
+
+// leading are the best blocks, in the order of the texts.
+func leading(blocks []block) []block {
+	if len(blocks) <= manyBlocks {
+		return blocks
+	}
+	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(b.score, a.score) })
+	blocks = blocks[:manyBlocks]
+	slices.SortStableFunc(blocks, func(a, b block) int { return a.units[0] - b.units[0] })
+	return blocks
 }
 
 // block is what is taken together: a unit with what it needs before it, a list with its lead.
@@ -321,11 +334,12 @@ func (f *filling) take(section, words, units int) {
 
 // more takes from all sections until the words are reached or the material is at its end.
 func (f *filling) more() {
+	limit := max(manyUnits, f.words/(shortUnit*max(1, len(f.blocks))))
 	for f.total < f.words*95/100 {
 		section, block := -1, -1
 		bestScore := 0.0
 		for i := range f.blocks {
-			if f.chosen[i] >= manyUnits {
+			if f.chosen[i] >= limit {
 				continue
 			}
 			if b := f.best(i, f.words*110/100-f.total); b >= 0 && (block < 0 || f.gain(f.blocks[i][b], i) > bestScore) {

@@ -17,9 +17,10 @@ type phrase struct {
 	shown string // as it stands first, in small letters unless it is a name
 	words int
 	count int
-	first int // unit
-	held  int // how often it stands within longer phrases
-	hosts int // how many those are
+	first int  // unit
+	held  int  // how often it stands within longer phrases
+	hosts int  // how many those are
+	loose bool // a part of it of several words stands much oftener: its other words are there by chance
 	score float64
 }
 
@@ -59,10 +60,13 @@ func (s *Survey) phrases() []string {
 		stems := strings.Split(p.key, " ")
 		for from := range stems {
 			for n := 1; n < len(stems) && from+n <= len(stems); n++ {
-				if part := all[strings.Join(stems[from:from+n], " ")]; part != nil {
-					part.held += p.count
-					part.hosts++
+				part := all[strings.Join(stems[from:from+n], " ")]
+				if part == nil { // a stem with a space in it
+					continue
 				}
+				part.held += p.count
+				part.hosts++
+				p.loose = p.loose || n > 1 && 2*part.count >= 3*p.count
 			}
 		}
 	}
@@ -85,7 +89,7 @@ func distinct(order []*phrase) []string {
 	var out []string
 	for _, p := range order {
 		stems := strings.Split(p.key, " ")
-		if p.score <= 0 || slices.ContainsFunc(stems, func(w string) bool { return used[w] }) {
+		if p.score <= 0 || p.loose || slices.ContainsFunc(stems, func(w string) bool { return used[w] }) {
 			continue
 		}
 		for _, w := range stems {

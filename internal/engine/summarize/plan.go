@@ -40,7 +40,7 @@ const (
 	DefaultWords   = 600
 	minWords       = 60
 	sectionWords   = 90
-	maxSections    = 8
+	maxSections    = 12
 	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
 )
 
@@ -240,7 +240,7 @@ func (s *Survey) worth(l leaf) (words int, score float64) {
 // title for what stands right under it.
 func (s *Survey) headingOf(l leaf) string {
 	path := l.path
-	if len(path) > 0 && s.hasTitle(l.source) {
+	if len(path) > 0 && s.titled[l.source] {
 		path = path[1:]
 	}
 	if len(path) == 0 {
@@ -250,9 +250,9 @@ func (s *Survey) headingOf(l leaf) string {
 }
 
 // hasTitle tells whether a source's first heading is above all others.
-func (s *Survey) hasTitle(source int) bool {
+func hasTitle(src Source) bool {
 	top, count, first := 0, 0, 0
-	for _, e := range s.Sources[source].Text.Elements {
+	for _, e := range src.Text.Elements {
 		if e.Kind != extract.Heading {
 			continue
 		}

@@ -2,7 +2,7 @@
 // word, under which headings.
 //
 // [Read] cuts sources into units and ranks them, [Survey.Plan] chooses headings, [Survey.Fill] chooses units for each, and
-// [Render] writes a unit as Markdown with a record of every edit. Everything is deterministic: no clock, no random numbers, no
+// [Survey.Render] writes a unit as Markdown with a record of every edit. Everything is deterministic: no clock, no random numbers, no
 // order of maps, and sums of floats always run in the order of the text. The time is about linear in the length of the sources.
 package summarize
 
@@ -76,14 +76,15 @@ type Survey struct {
 
 	vocabulary vocabulary
 	sections   []leaf
-	central    []int // source indices, the most central first
+	titled     []bool // whether a source's first heading is its title
+	central    []int  // source indices, the most central first
 }
 
 // Supersession says that a source has been replaced.
 type Supersession struct {
 	Source int
-	By     int    // the source that replaces it, or -1
-	Reason Reason //
+	By     int // the source that replaces it, or -1
+	Reason Reason
 	Marker string // the words that say so, for ReasonMarked
 }
 
@@ -118,6 +119,7 @@ func Read(sources []Source) *Survey {
 			languages = append(languages, src.Language)
 		}
 		s.Titles = append(s.Titles, titleOf(*src))
+		s.titled = append(s.titled, hasTitle(*src))
 	}
 	for _, l := range languages { // the first of the most frequent
 		if s.Language == "" || votes[l] > votes[s.Language] {

@@ -32,11 +32,14 @@ func (c *cutter) element(i int, e extract.Element) {
 	text := c.text[e.Start:e.End]
 	switch e.Kind {
 	case extract.Table:
-		if strings.Count(text, "\n") > 0 {
-			c.add(i, e, Table, e.Start, e.End)
+		if strings.Count(text, "\n") > 0 && standsApart(text) {
+			lead := len(text) - len(strings.TrimLeft(text, " "))
+			c.add(i, e, Table, e.Start+lead, e.Start+len(strings.TrimRight(text, " ")))
 		}
 	case extract.Item:
-		if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
+		if Words(text) > manyWords { // a text of its own
+			c.paragraph(i, e, text)
+		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
 			c.add(i, e, Item, e.Start, e.End)
 		}
 	case extract.Code:
@@ -50,7 +53,7 @@ func (c *cutter) element(i int, e extract.Element) {
 
 func (c *cutter) paragraph(i int, e extract.Element, text string) {
 	src := c.survey.Sources[c.source]
-	if c.repeated[oneLine(text)] || src.Markdown && isImprint(text) {
+	if c.repeated[oneLine(text)] || src.Markdown && (isImprint(c.text, e.Start, e.End) || isDefinition(text)) {
 		return
 	}
 	quoted := src.Markdown && isQuoted(c.text, e.Start)
@@ -150,14 +153,39 @@ func repeats(t extract.Text) map[string]bool {
 	return out
 }
 
-// isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption.
-func isImprint(s string) bool {
-	for _, m := range []string{"*", "_"} {
-		if strings.HasPrefix(s, m) && strings.HasSuffix(s, m) && len(s) > 2 && !strings.HasPrefix(s, m+m) && strings.Count(s, m) == 2 {
+// standsApart tells a table that stays one without what is around it: not in a block quote or deep in a list, no fence in it.
+func standsApart(table string) bool {
+	const deep = 4
+	for i, line := range strings.Split(table, "\n") {
+		trimmed := strings.TrimLeft(line, " ")
+		if isPipeTable(table) && (len(line)-len(trimmed) >= deep || strings.HasPrefix(trimmed, ">") || i == 0 && trimmed != "" && strings.ContainsAny(trimmed[:1], "-*+")) || strings.HasPrefix(trimmed, "```") {
+			return false
+		}
+	}
+	return true
+}
+
+// isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption. The marks may stand around the
+// element or in it.
+func isImprint(text string, start, end int) bool {
+	for _, m := range []byte{'*', '_'} {
+		from, to := start, end
+		if from > 0 && text[from-1] == m && to < len(text) && text[to] == m {
+			from, to = from-1, to+1
+		}
+		s := text[from:to]
+		double := from > 0 && text[from-1] == m || strings.HasPrefix(s, string([]byte{m, m}))
+		if len(s) > 2 && s[0] == m && s[len(s)-1] == m && !double && strings.Count(s, string(m)) == 2 {
 			return true
 		}
 	}
 	return false
+}
+
+// isDefinition tells the text of a footnote.
+func isDefinition(s string) bool {
+	mark := footmark.FindString(s)
+	return mark != "" && strings.HasPrefix(s[len(mark):], ":")
 }
 
 // isQuoted tells whether the element at start stands in a block quote of Markdown.
