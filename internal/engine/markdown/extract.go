@@ -157,7 +157,7 @@ func (r *reader) paragraph(kind extract.Kind, n ast.Node) {
 	if kind == extract.Paragraph && extract.IsCaption(s) {
 		kind = extract.Caption
 	}
-	r.add(kind, 0, whole)
+	r.add(kind, 0, r.unwrap(whole))
 }
 
 // afterMark leaves out the box of a task and the mark of a footnote.
@@ -177,7 +177,7 @@ func (r *reader) afterMark(s span) span {
 	return s
 }
 
-// unwrap leaves out emphasis around a whole title.
+// unwrap leaves out emphasis around the whole.
 func (r *reader) unwrap(s span) span {
 	t := r.of(s)
 	for _, mark := range []string{"**", "__", "*", "_"} {
@@ -254,42 +254,24 @@ func inBars(line string) string {
 	return line
 }
 
-// code is the span of indented code with its first line's indentation, or of fenced code with its fences, so that it stays
-// code when it is quoted.
+// code is the span of the code with the indentation of its first line.
 func (r *reader) code(n ast.Node) span {
 	s := r.lines(n)
 	if s.start == s.end {
 		return s
 	}
-	first, last := n.Lines().At(0), n.Lines().At(n.Lines().Len()-1)
-	if n.Kind() == ast.KindFencedCodeBlock {
-		line := strings.LastIndexByte(r.source[:r.base+first.Start], '\n')
-		above := strings.LastIndexByte(r.source[:max(line, 0)], '\n') + 1
-		if i := fence(r.source[above:max(line, above)]); i >= 0 {
-			s.start = above + i
+	// Lines begin behind the four columns that make indented code, or behind the container of fenced code.
+	s.start = max(min(s.start, r.base+n.Lines().At(0).Start), 0)
+	if n.Kind() == ast.KindCodeBlock {
+		for i := 0; i < 4 && s.start > r.base && r.source[s.start-1] == ' '; i++ {
+			s.start--
 		}
-		end := r.base + last.Stop
-		below, _, _ := strings.Cut(r.source[end:], "\n")
-		if strings.HasSuffix(r.source[:end], "\n") && fence(below) >= 0 {
-			s.end = end + len(strings.TrimRight(below, " \t"))
-		}
-		return s
 	}
 	// Blank lines above are none of it.
-	start := max(strings.LastIndexByte(r.source[:s.start], '\n')+1, r.base)
-	for s.start > start && s.start > r.base+first.Start-4 && r.source[s.start-1] == ' ' {
-		s.start--
+	if i := strings.LastIndexByte(r.source[s.start:r.lines(n).start], '\n'); i >= 0 {
+		s.start += i + 1
 	}
 	return s
-}
-
-// fence is the place of a fence in its line, behind the marks of quotes and lists; -1 when there is none.
-func fence(line string) int {
-	i := strings.IndexAny(line, "`~")
-	if i < 0 || !strings.HasPrefix(line[i:], "```") && !strings.HasPrefix(line[i:], "~~~") {
-		return -1
-	}
-	return i
 }
 
 // html reads a block of HTML that has text for readers.

@@ -22,7 +22,7 @@ func PlainText(source string) string {
 		s := source[e.Start:e.End]
 		switch e.Kind {
 		case extract.Code:
-			b.WriteString(withoutFences(s))
+			b.WriteString(s)
 		case extract.Table:
 			b.WriteString(tableText(s))
 		default:
@@ -30,18 +30,6 @@ func PlainText(source string) string {
 		}
 	}
 	return b.String()
-}
-
-// withoutFences is the code between them.
-func withoutFences(s string) string {
-	if fence(s) != 0 {
-		return s
-	}
-	_, s, _ = strings.Cut(s, "\n")
-	if i := strings.LastIndexByte(s, '\n'); i >= 0 && fence(s[i:]) >= 0 {
-		s = s[:i]
-	}
-	return s
 }
 
 // tableText is a line for every row, with two spaces between its cells.

@@ -21,7 +21,6 @@ func TestPlainText(t *testing.T) {
 		{"footnotes", "Text[^1] more.[^two]\n\n[^1]: Note", "Text more.\nNote"},
 		{"code", "use `a *b*` and ``c`d`` and `e", "use a *b* and c`d and `e"},
 		{"code block", "```\na *b*\n```", "a *b*"},
-		{"open code block", "~~~\na", "a"},
 		{"HTML", "a<br>b <b class='x'>c</b> <!-- d --> e < f <g <h>", "ab c e < f <g"},
 		{"open comment", "a <!-- b", "a <!-- b"},
 		{"addresses", "<https://a.b> <c@d.e>", "https://a.b c@d.e"},
