@@ -96,7 +96,7 @@ type instance struct {
 	err     error  // the first call that failed: a trap, after which this instance is of no use
 }
 
-const scratchSize = 64
+const scratchSize = 264
 
 func (l *Library) instance(ctx context.Context) (*instance, error) {
 	binding, err := l.pool.GetInstanceWithContext(ctx)
