@@ -83,43 +83,72 @@ func (l *line) takes(o *line) bool {
 	return true
 }
 
+// fewestLeaders is how many dots in a row lead to a page number; three are an ellipsis.
+const fewestLeaders = 4
+
 // dropLeaders takes away the dots that lead to a page number.
 func (l *line) dropLeaders() {
-	const fewest = 4
-	dots := func(w word) bool {
-		for _, r := range w.text {
-			if r != '.' && r != '…' && r != '·' {
-				return false
+	n := 0
+	for i := range l.words {
+		for _, r := range l.words[i].text {
+			if r == '.' {
+				n++
 			}
 		}
-		return true
+	}
+	if n < fewestLeaders {
+		return
 	}
 	words := l.words[:0:0]
-	n := 0
+	n = 0
 	for _, w := range l.words {
-		if dots(w) {
-			n += len(w.text)
+		from, to := longestDots(w.text)
+		if to-from == len(w.text) {
+			n += to - from
 			continue
 		}
-		if run := trailingDots(w.text); run >= fewest {
-			n += run
-			w.text = w.text[:len(w.text)-run]
+		if to-from < fewestLeaders {
+			words = append(words, w)
+			continue
 		}
-		words = append(words, w)
+		n += to - from
+		words = append(words, w.parts(from, to)...)
 	}
-	if n < fewest || len(words) == 0 {
+	if n < fewestLeaders || len(words) == 0 {
 		return
 	}
 	l.words = words
 	l.leaders = true
 }
 
-func trailingDots(text []rune) int {
-	n := 0
-	for n < len(text) && text[len(text)-1-n] == '.' {
-		n++
+// longestDots is where the longest run of dots in text is.
+func longestDots(text []rune) (from, to int) {
+	start := 0
+	for i, r := range text {
+		if r != '.' {
+			start = i + 1
+		} else if i+1-start > to-from {
+			from, to = start, i+1
+		}
 	}
-	return n
+	return from, to
+}
+
+// parts are what is left of a word without its letters in [from, to). Their boxes are guessed by their lengths.
+func (w word) parts(from, to int) []word {
+	var parts []word
+	at := func(i int) float32 { return w.x0 + (w.x1-w.x0)*float32(i)/float32(len(w.text)) }
+	if from > 0 {
+		left := w
+		left.text, left.x1 = w.text[:from], at(from)
+		parts = append(parts, left)
+	}
+	if to < len(w.text) {
+		right := w
+		right.text, right.x0, right.glued = w.text[to:], at(to), false
+		parts = append(parts, right)
+	}
+	return parts
 }
 
 // dominant is the font size that most letters have.

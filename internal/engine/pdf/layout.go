@@ -73,7 +73,7 @@ func isContents(lines []line) bool {
 var (
 	numbered = regexp.MustCompile(`^(\d{1,3}(?:\.\d{1,3}){0,5})\.?\s+\p{L}`)
 	chapter  = regexp.MustCompile(`^(?i:chapter|part|appendix|kapitel|teil|anhang|section)\s+(\d+|[A-Z]|[IVXLC]+)\b`)
-	bullet   = regexp.MustCompile(`^([•◦▪‣●○■□–—∙·*-]|\(?(\d{1,3}|[a-z]|[ivx]{1,4})[.)])( |$)`)
+	bullet   = regexp.MustCompile(`^[•◦▪‣●○■□–—∙·*-]( |$)|^\(?(\d{1,3}|[a-z]|[ivx]{1,4})[.)] `)
 )
 
 // classify guesses from one line what element it begins.
@@ -138,7 +138,8 @@ func continues(b *block, l *line, kind extract.Kind, level int) bool {
 	pitch := max(last.height(), l.height())
 	gap := l.y0 - last.y1
 	if b.kind == extract.Heading {
-		return kind == extract.Heading && last.face.bold == l.face.bold && gap < 0.6*pitch && gap > -pitch && len(b.lines) < 4 &&
+		goesOn := kind == extract.Heading || b.level == 4 // bold text may be a whole paragraph, which settle finds out
+		return goesOn && last.face.bold == l.face.bold && gap < 0.6*pitch && gap > -pitch && (len(b.lines) < 4 || b.level == 4) &&
 			!numbered.MatchString(l.String())
 	}
 	if kind == extract.Heading {
