@@ -150,14 +150,9 @@ func (in *instance) float(name string, args ...uint64) float32 {
 	return api.DecodeF32(in.call(name, args...))
 }
 
-// f32 and f64 read the i-th value of the scratch area.
+// f32 reads the i-th float of the scratch area.
 func (in *instance) f32(i uint32) float32 {
 	v, _ := in.mem.ReadFloat32Le(in.scratch + 4*i)
-	return v
-}
-
-func (in *instance) f64(i uint32) float64 {
-	v, _ := in.mem.ReadFloat64Le(in.scratch + 8*i)
 	return v
 }
 

@@ -18,7 +18,7 @@ type edge struct {
 }
 
 // margin is the part of a page's height in which running lines stand.
-const margin = 0.1
+const margin = 0.08
 
 // edgesOf gives the lines in the margins of a page.
 func edgesOf(s *sheet) []edge {
