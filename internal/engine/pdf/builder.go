@@ -5,44 +5,63 @@ type builder struct {
 	reader *reader
 	sheet  *sheet
 	text   uint64 // PDFium's text page
+	frame  frame
 	line   line
 	word   word
-	inWord bool
-	last   int // index of the last letter
+	first  int // indices of the word's first and last letters
+	last   int
 }
 
-// letter adds the i-th character if it stands on the visible page.
-func (b *builder) letter(i int, c rune, f frame) {
+// letter adds the i-th character.
+func (b *builder) letter(i int, c rune) {
 	r := b.reader
-	d := r.d
-	if d.callFn(r.charBox, b.text, uint64(i), d.at(0)) == 0 {
-		return
-	}
-	at := f.place(d.f32(0), d.f32(1), d.f32(2), d.f32(3))
-	if at.x1 <= 0 || at.y1 <= 0 || at.x0 >= f.width || at.y0 >= f.height || at.x0-at.x0 != 0 {
-		return
-	}
-	if !b.inWord {
-		b.inWord = true
-		b.word = word{box: at, size: r.size(b.text, i), index: i}
+	if len(b.word.text) == 0 {
+		b.first = i
 	}
 	b.last = i
 	r.runes = append(r.runes, c)
 	b.word.text = r.runes[len(r.runes)-len(b.word.text)-1:]
-	b.word.add(at)
 }
 
+// endWord ends a word, if there is one, and keeps it if it stands on the visible page. Its box is that of its first and last
+// letters.
 func (b *builder) endWord() {
-	if !b.inWord {
+	w := b.word
+	if len(w.text) == 0 {
 		return
 	}
-	b.inWord = false
-	if len(b.line.words) == 0 {
-		b.line.box = b.word.box
-	} else {
-		b.line.box.add(b.word.box)
+	b.word = word{}
+	at, ok := b.box(b.first)
+	if !ok {
+		return
 	}
-	b.line.words = append(b.line.words, b.word)
+	w.box = at
+	if b.last != b.first {
+		if at, ok := b.box(b.last); ok {
+			w.box.add(at)
+		}
+	}
+	if w.x1 <= 0 || w.y1 <= 0 || w.x0 >= b.frame.width || w.y0 >= b.frame.height {
+		return
+	}
+	w.style = b.reader.style(b.text, b.first)
+	if len(b.line.words) == 0 {
+		b.line.box = w.box
+	} else {
+		b.line.box.add(w.box)
+	}
+	b.line.words = append(b.line.words, w)
+}
+
+// box is where the i-th character stands.
+func (b *builder) box(i int) (box, bool) {
+	d := b.reader.d
+	if d.callFn(b.reader.charBox, b.text, uint64(i), d.at(0)) == 0 {
+		return box{}, false
+	}
+	at := b.frame.place(d.f32(0), d.f32(1), d.f32(2), d.f32(3))
+	sum := at.x0 + at.y0 + at.x1 + at.y1
+	return at, sum-sum == 0 // a number, and finite
 }
 
 func (b *builder) endLine(hyphened bool) {
@@ -52,8 +71,8 @@ func (b *builder) endLine(hyphened bool) {
 	}
 	l := b.line
 	b.line = line{}
-	l.face = b.reader.face(b.text, l.words[0].index)
-	l.mono = l.face.mono && (len(l.words) == 1 || b.reader.face(b.text, b.last).mono)
+	l.face = l.words[0].style.face
+	l.mono = l.face.mono && l.words[len(l.words)-1].style.face.mono
 	l.size = dominant(l.words)
 	l.hyphened = hyphened
 	l.dropLeaders()
@@ -155,17 +174,17 @@ func (w word) parts(from, to int) []word {
 func dominant(words []word) float32 {
 	best, most := float32(0), 0
 	for i, w := range words {
-		if i > 0 && w.size == best {
+		if i > 0 && w.style.size == best {
 			continue
 		}
 		n := 0
 		for _, o := range words {
-			if o.size == w.size {
+			if o.style.size == w.style.size {
 				n += len(o.text)
 			}
 		}
 		if n > most {
-			best, most = w.size, n
+			best, most = w.style.size, n
 		}
 	}
 	return best

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -41,8 +42,7 @@ type line struct {
 type word struct {
 	box
 	text  []rune
-	size  float32
-	index int  // of its first character on the page
+	style style
 	glued bool // no space before it
 }
 
@@ -61,13 +61,15 @@ type reader struct {
 	font, loadPage, loadText, closeText api.Function
 	runes                               []rune // of the page; words are slices of it
 	faces                               map[string]face
+	object                              api.Function
+	last                                style
 }
 
 func newReader(d *document) *reader {
 	f := d.impl.Fn
 	return &reader{
 		d: d, unicode: f("FPDFText_GetUnicode"), charBox: f("FPDFText_GetLooseCharBox"), fontSize: f("FPDFText_GetFontSize"),
-		matrix: f("FPDFText_GetMatrix"), font: f("FPDFText_GetFontInfo"), faces: map[string]face{},
+		matrix: f("FPDFText_GetMatrix"), font: f("FPDFText_GetFontInfo"), object: f("FPDFText_GetTextObject"), faces: map[string]face{},
 		loadPage: f("FPDF_LoadPage"), loadText: f("FPDFText_LoadPage"), closeText: f("FPDFText_ClosePage"),
 	}
 }
@@ -96,6 +98,7 @@ func (f frame) place(l, t, r, b float32) box {
 func (r *reader) page(n int) sheet {
 	s := sheet{number: n}
 	d := r.d
+	r.last = style{}
 	page := d.callFn(r.loadPage, d.handle, uint64(n-1))
 	if page == 0 {
 		s.problem = "bad_page"
@@ -138,19 +141,17 @@ const (
 
 // read splits the characters of a text page into words and lines.
 func (r *reader) read(s *sheet, text uint64, f frame) {
-	d := r.d
-	count := int(int32(d.call("FPDFText_CountChars", text)))
-	r.runes = make([]rune, 0, max(count, 0))
-	b := builder{reader: r, sheet: s, text: text}
+	letters := r.letters(text)
+	r.runes = make([]rune, 0, len(letters))
+	b := builder{reader: r, sheet: s, text: text, frame: f}
 	unread := 0
-	for i := 0; i < count && d.err == nil; i++ {
-		c := rune(uint32(d.callFn(r.unicode, text, uint64(i))))
+	for i, c := range letters {
 		switch {
 		case c == '\n' || c == '\r':
 			b.endLine(false)
 			continue
 		case c == hyphenMark || c == hyphenMarkBig:
-			b.letter(i, '-', f)
+			b.letter(i, '-')
 			b.endLine(true)
 			continue
 		case unicode.IsSpace(c):
@@ -161,12 +162,39 @@ func (r *reader) read(s *sheet, text uint64, f frame) {
 			unread++
 			continue
 		}
-		b.letter(i, c, f)
+		b.letter(i, c)
 	}
 	b.endLine(false)
-	if unread*10 > count*3 {
+	if unread*10 > len(letters)*3 {
 		s.problem = "bad_unicode_map"
 	}
+}
+
+// letters gives the characters of a text page. A call into the guest costs more than most of what PDFium does in it, so
+// they come in one, unless some character is not one unit of UTF-16 and the numbering would not fit.
+func (r *reader) letters(text uint64) []rune {
+	d := r.d
+	count := int(int32(d.call("FPDFText_CountChars", text)))
+	if count <= 0 || d.err != nil {
+		return nil
+	}
+	letters := make([]rune, count)
+	buf := d.call("malloc", uint64(2*count+2))
+	if buf == 0 {
+		return nil
+	}
+	defer d.call("free", buf)
+	written := int(int32(d.call("FPDFText_GetText", text, 0, uint64(count), buf)))
+	units, ok := d.mem.Read(uint32(buf), uint32(2*count))
+	fits := ok && d.err == nil && written == count+1
+	for i := 0; i < count && fits; i++ {
+		letters[i] = rune(units[2*i]) | rune(units[2*i+1])<<8
+		fits = !utf16.IsSurrogate(letters[i])
+	}
+	for i := 0; i < count && !fits; i++ {
+		letters[i] = rune(uint32(d.callFn(r.unicode, text, uint64(i))))
+	}
+	return letters
 }
 
 // readable gives the letter that stands for c in text, or -1 if nothing does: control characters and private places of
@@ -182,19 +210,6 @@ func readable(c rune) rune {
 	return c
 }
 
-// size is the size of the i-th character as printed, in points: fonts of size 1 with a large matrix are common.
-func (r *reader) size(text uint64, i int) float32 {
-	d := r.d
-	size := math.Float64frombits(d.callFn(r.fontSize, text, uint64(i)))
-	if d.callFn(r.matrix, text, uint64(i), d.at(0)) != 0 {
-		size *= math.Hypot(float64(d.f32(2)), float64(d.f32(3)))
-	}
-	if math.IsNaN(size) || size > 1000 {
-		return 0
-	}
-	return float32(size)
-}
-
 // face is what a font's name and flags say of it.
 type face struct{ bold, mono bool }
 
@@ -202,6 +217,31 @@ var (
 	boldName = regexp.MustCompile(`(?i)bold|black|heavy|demi|cmbx|sfbx|cmssbx|-medi`)
 	monoName = regexp.MustCompile(`(?i)mono|courier|cmtt|cmsltt|cmitt|sftt|consol|typewriter|menlo`)
 )
+
+// style is what the letters of one text object have in common.
+type style struct {
+	object uint64
+	size   float32 // as printed, in points: fonts of size 1 with a large matrix are common
+	face   face
+}
+
+// style looks at the i-th character, unless it belongs to the same text object as the last that was looked at.
+func (r *reader) style(text uint64, i int) style {
+	d := r.d
+	object := d.callFn(r.object, text, uint64(i))
+	if object == r.last.object && object != 0 {
+		return r.last
+	}
+	size := math.Float64frombits(d.callFn(r.fontSize, text, uint64(i)))
+	if d.callFn(r.matrix, text, uint64(i), d.at(0)) != 0 {
+		size *= math.Hypot(float64(d.f32(2)), float64(d.f32(3)))
+	}
+	if math.IsNaN(size) || size > 1000 {
+		size = 0
+	}
+	r.last = style{object: object, size: float32(size), face: r.face(text, i)}
+	return r.last
+}
 
 // face looks at the font of the i-th character.
 func (r *reader) face(text uint64, i int) face {
