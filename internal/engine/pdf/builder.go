@@ -41,8 +41,10 @@ func (b *builder) endWord() {
 			w.box.add(at)
 		}
 	}
-	if w.x1 <= 0 || w.y1 <= 0 || w.x0 >= b.frame.width || w.y0 >= b.frame.height {
-		return
+	if w.x0 < 0 || w.y0 < 0 || w.x1 > b.frame.width || w.y1 > b.frame.height {
+		if w, ok = b.clip(w); !ok {
+			return
+		}
 	}
 	w.style = b.reader.style(b.text, b.first)
 	if len(b.line.words) == 0 {
@@ -51,6 +53,29 @@ func (b *builder) endWord() {
 		b.line.box.add(w.box)
 	}
 	b.line.words = append(b.line.words, w)
+}
+
+// clip takes away the letters that stand outside of the visible page; ok is false if none is left.
+func (b *builder) clip(w word) (_ word, ok bool) {
+	known := b.last-b.first+1 == len(w.text) // else some letters could not be read, and which is which is unknown
+	var kept []rune
+	for i := b.first; i <= b.last; i++ {
+		at, ok := b.box(i)
+		if !ok || at.x1 <= 0 || at.y1 <= 0 || at.x0 >= b.frame.width || at.y0 >= b.frame.height {
+			continue
+		}
+		if !known {
+			return w, true
+		}
+		if kept == nil {
+			w.box = at
+		} else {
+			w.box.add(at)
+		}
+		kept = append(kept, w.text[i-b.first])
+	}
+	w.text = kept
+	return w, len(kept) > 0
 }
 
 // box is where the i-th character stands.

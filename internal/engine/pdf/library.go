@@ -52,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Library, error) {
 		config = config.WithCompilationCache(cache)
 	}
 	pool, err := webassembly.Init(webassembly.Config{
-		Context:       ctx,
+		Context:       withMemory(ctx),
 		MaxTotal:      1,
 		FSConfig:      wazero.NewFSConfig(), // nothing: the default shows the host's whole file system to the guest
 		RuntimeConfig: config,

@@ -294,8 +294,9 @@ func TestBoxes(t *testing.T) {
 
 func TestOutsideOfThePage(t *testing.T) {
 	d := &pdftest.Doc{}
-	d.Page().Lines(72, 700, 11, "Seen by all.").Lines(72, 2000, 11, "Hidden above.").Lines(-500, 600, 11, "Hidden left.").With("/CropBox [0 650 595 842]").Lines(72, 100, 11, "Cut off.")
-	if diff := cmp.Diff([]string{"para: Seen by all."}, outline(mustRead(t, d))); diff != "" {
+	d.Page().Lines(72, 700, 11, "Seen by all.").Lines(72, 2000, 11, "Hidden above.").Lines(-500, 600, 11, "Hidden left.").With("/CropBox [0 650 595 842]").Lines(72, 100, 11, "Cut off.").
+		Mono(72, 690, 20, "Runs"+strings.Repeat("off", 30))
+	if diff := cmp.Diff([]string{"para: Seen by all.", "code: Runs" + strings.Repeat("off", 13) + "o"}, outline(mustRead(t, d))); diff != "" {
 		t.Error(diff)
 	}
 }
