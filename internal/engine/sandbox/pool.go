@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"byline/internal/engine/extract"
+	"byline/internal/engine/pdf"
 	"byline/internal/fault"
 )
 
@@ -31,12 +32,13 @@ type Options struct {
 	Command  []string // starts our program as an extractor: its path, Subcommand
 	CacheDir string   // for compiled code
 	Log      *slog.Logger
-	Workers  int // the most extractors at a time
+	Workers  int           // the most extractors at a time
+	Idle     time.Duration // how long a warm extractor waits for its next document; 0 is DefaultIdle
 	Limits   Limits
 }
 
-// idleTime is how long a warm extractor waits for its next document.
-const idleTime = 10 * time.Second
+// DefaultIdle is how long a warm extractor waits for its next document.
+const DefaultIdle = 10 * time.Second
 
 // A child without progress is killed after patience, and patiencePerPage for every page of the document, at most
 // Limits.Stall.
@@ -62,6 +64,12 @@ func New(o Options) *Pool {
 	o.Workers = max(o.Workers, 1)
 	if o.Limits.Stall <= 0 {
 		o.Limits.Stall = 2 * time.Minute
+	}
+	if o.Limits.Memory <= 0 {
+		o.Limits.Memory = pdf.DefaultMemory
+	}
+	if o.Idle <= 0 {
+		o.Idle = DefaultIdle
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -204,7 +212,7 @@ func (p *Pool) giveBack(c *process) {
 		c.kill()
 		return
 	}
-	c.idle = time.AfterFunc(idleTime, c.hangUp)
+	c.idle = time.AfterFunc(p.o.Idle, c.hangUp)
 	p.idle = append(p.idle, c)
 }
 
