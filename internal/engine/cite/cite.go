@@ -3,6 +3,7 @@ package cite
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -17,7 +18,7 @@ const (
 	Connective Kind = "connective" // a leading connective ("However,") is dropped; the next letter may become a capital
 	Join       Kind = "join"       // a line break within a sentence becomes a space, or nothing where a hyphen or no space was meant
 	Escape     Kind = "escape"     // a backslash before a mark that would be read as Markdown
-	Unlink     Kind = "unlink"     // the marks of a link that leads nowhere outside its source are dropped, its words stay
+	Unlink     Kind = "unlink"     // marks that lead nowhere outside of the source are dropped: those of a link, whose words stay, and of a footnote
 	Fence      Kind = "fence"      // lines that must keep their columns are put between fences of code
 )
 
@@ -80,7 +81,7 @@ func (e Edit) allowed(quote string) bool {
 	case Escape:
 		return e.Drop == "" && e.Put == `\` && e.At < len(quote) && quote[e.At] < utf8.RuneSelf && (unicode.IsPunct(rune(quote[e.At])) || unicode.IsSymbol(rune(quote[e.At])))
 	case Unlink:
-		return e.Put == "" && (e.Drop == "[" || e.Drop == "![" || strings.HasPrefix(e.Drop, "](") && strings.IndexAny(e.Drop, " \n)") == len(e.Drop)-1 && e.Drop[len(e.Drop)-1] == ')')
+		return e.Put == "" && (e.Drop == "[" || e.Drop == "![" || linkEnd.MatchString(e.Drop) || footnote.MatchString(e.Drop))
 	case Fence:
 		return e.Drop == "" && (e.At == 0 && e.Put == "```\n" || e.At == len(quote) && e.Put == "\n```")
 	}
@@ -130,12 +131,19 @@ func beginsClause(s string) bool {
 	return unicode.IsUpper(first) || unicode.IsDigit(first) || slices.Contains(subjects, word)
 }
 
-// joinsLines tells whether drop is nothing but a line break with what belongs to it: spaces, marks of a block quote, a hyphen before it.
+var (
+	// linkEnd is what stands behind the words of a link: where it leads, without white space, and a title in quotes.
+	linkEnd  = regexp.MustCompile(`^\]\((?:<[^<>\n]*>|(?:[^\s()]|\([^\s()]*\))*)(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'))?\)$`)
+	footnote = regexp.MustCompile(`^\[\^[^\[\]\s]+\]$`)
+)
+
+// joinsLines tells whether drop is nothing but a line break with what belongs to it: spaces, marks of a block
+// quote, a hyphen or the backslash of a hard break before it.
 func joinsLines(drop, put string) bool {
 	if put != "" && put != " " {
 		return false
 	}
-	rest := drop
+	rest := strings.TrimPrefix(drop, `\`)
 	if put == "" {
 		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "-"), "\u00ad")
 	}

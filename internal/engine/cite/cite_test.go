@@ -62,6 +62,7 @@ func TestCheckTellsWhatIsWrong(t *testing.T) {
 		{"a letter escaped", 0, 12, "It was cold.", `It \was cold.`, []cite.Edit{{Kind: cite.Escape, At: 3, Put: `\`}}, "may not"},
 		{"an escape that puts more", at("*1968*"), at("*1968*") + 6, "*1968*", `not *1968*`, []cite.Edit{{Kind: cite.Escape, Put: "not "}}, "may not"},
 		{"link words dropped", at("See"), len(text), text[at("See"):], "See of *1968*.", []cite.Edit{{Kind: cite.Unlink, At: 4, Drop: "[the map](map.md) "}}, "may not"},
+		{"an address dropped with words behind it", at("See"), len(text), text[at("See"):], "See [the map.", []cite.Edit{{Kind: cite.Unlink, At: 12, Drop: "](map.md) of *1968*"}}, "may not"},
 		{"a fence with words", 0, 12, "It was cold.", "```\nno\nIt was cold.", []cite.Edit{{Kind: cite.Fence, Put: "```\nno\n"}}, "may not"},
 		{"edits out of order", at("*1968*"), at("*1968*") + 6, "*1968*", `\*1968\*`, []cite.Edit{{Kind: cite.Escape, At: 5, Put: `\`}, {Kind: cite.Escape, Put: `\`}}, "does not fit"},
 		{"an edit behind the end", 0, 12, "It was cold.", "It was cold.", []cite.Edit{{Kind: cite.Join, At: 12, Drop: "\n", Put: " "}}, "does not fit"},
@@ -160,6 +161,17 @@ func letters(s string) string {
 		}
 		return -1
 	}, strings.ToLower(s))
+}
+
+func TestUnlinkDropsMarksOnly(t *testing.T) {
+	for drop, want := range map[string]bool{
+		"](map.md)": true, "](a_(b).md)": true, "](<a b.md>)": true, `](map.md "The map")`: true, "](javascript:alert(1))": true, "[^1]": true, "]()": true,
+		"](not a link)": false, "](a) and (b)": false, "[^a b]": false, "[1]": false, "]": false, "[a": false, "](a\nb)": false, `](a "b" c)`: false,
+	} {
+		if got := cite.Check(drop+".", 0, len(drop)+1, drop+".", ".", []cite.Edit{{Kind: cite.Unlink, Drop: drop}}) == nil; got != want {
+			t.Errorf("dropping %q passes: %v, want %v", drop, got, want)
+		}
+	}
 }
 
 func TestLeadingConnective(t *testing.T) {

@@ -32,8 +32,9 @@ func (c *cutter) element(i int, e extract.Element) {
 	text := c.text[e.Start:e.End]
 	switch e.Kind {
 	case extract.Table:
-		if strings.Count(text, "\n") > 0 {
-			c.add(i, e, Table, e.Start, e.End)
+		if strings.Count(text, "\n") > 0 && standsApart(text) {
+			lead := len(text) - len(strings.TrimLeft(text, " "))
+			c.add(i, e, Table, e.Start+lead, e.Start+len(strings.TrimRight(text, " ")))
 		}
 	case extract.Item:
 		if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
@@ -50,7 +51,7 @@ func (c *cutter) element(i int, e extract.Element) {
 
 func (c *cutter) paragraph(i int, e extract.Element, text string) {
 	src := c.survey.Sources[c.source]
-	if c.repeated[oneLine(text)] || src.Markdown && isImprint(text) {
+	if c.repeated[oneLine(text)] || src.Markdown && (isImprint(text) || isDefinition(text)) {
 		return
 	}
 	quoted := src.Markdown && isQuoted(c.text, e.Start)
@@ -150,6 +151,18 @@ func repeats(t extract.Text) map[string]bool {
 	return out
 }
 
+// standsApart tells a table that stays one without what is around it: not in a block quote or deep in a list, no fence in it.
+func standsApart(table string) bool {
+	const deep = 4
+	for i, line := range strings.Split(table, "\n") {
+		trimmed := strings.TrimLeft(line, " ")
+		if isPipeTable(table) && (len(line)-len(trimmed) >= deep || strings.HasPrefix(trimmed, ">") || i == 0 && trimmed != "" && strings.ContainsAny(trimmed[:1], "-*+")) || strings.HasPrefix(trimmed, "```") {
+			return false
+		}
+	}
+	return true
+}
+
 // isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption.
 func isImprint(s string) bool {
 	for _, m := range []string{"*", "_"} {
@@ -158,6 +171,12 @@ func isImprint(s string) bool {
 		}
 	}
 	return false
+}
+
+// isDefinition tells the text of a footnote.
+func isDefinition(s string) bool {
+	mark := footmark.FindString(s)
+	return mark != "" && strings.HasPrefix(s[len(mark):], ":")
 }
 
 // isQuoted tells whether the element at start stands in a block quote of Markdown.
