@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,8 +40,8 @@ type desk struct {
 type hooks struct {
 	sync.Mutex
 	search     func() error
-	addVersion func() error
-	elements   func() error
+	addVersion func() error            // behind the version
+	event      func(kind string) error // before it is written
 }
 
 func (h *hooks) call(which *func() error) error {
@@ -51,6 +52,27 @@ func (h *hooks) call(which *func() error) error {
 		return nil
 	}
 	return f()
+}
+
+// queue is the store with the hook of events.
+type queue struct {
+	*store.Store
+	hooks *hooks
+}
+
+func (q queue) Append(ctx context.Context, l runs.Lease, events ...runs.NewEvent) (int64, error) {
+	q.hooks.Lock()
+	f := q.hooks.event
+	q.hooks.Unlock()
+	for _, e := range events {
+		if f == nil {
+			break
+		}
+		if err := f(e.Type); err != nil {
+			return 0, err
+		}
+	}
+	return q.Store.Append(ctx, l, events...)
 }
 
 func (d *desk) Search(ctx context.Context, q search.Question) (search.Answer, error) {
@@ -85,9 +107,10 @@ func open(t *testing.T) *desk {
 	pipeline := ingest.New(s, blobs, map[string]ingest.Extractor{
 		string(extract.Markdown):  reads(markdown.Extract),
 		string(extract.PlainText): reads(extract.Plain),
+		string(extract.PDF):       paged,
 	})
 	writer := agent.New(d, s, d)
-	d.worker = runs.NewWorker(s, s.Bus(), runs.WorkerOptions{
+	d.worker = runs.NewWorker(queue{s, &d.hooks}, s.Bus(), runs.WorkerOptions{
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
 			runs.KindGenerate: {Do: writer.Handle, Limit: 2},
@@ -116,6 +139,29 @@ func reads(read func(string, extract.Sink) error) ingest.Extractor {
 	}
 }
 
+// paged stands for the PDF engine: each page has a heading and two sentences.
+func paged(_ context.Context, _ blob.File, _ int64, sink extract.Sink) error {
+	if err := sink.Begin(extract.Info{Title: "Figures of the mill", Pages: 4}); err != nil {
+		return err
+	}
+	for i, noun := range []string{"wheel", "weir", "bakery", "barn"} {
+		heading := "The " + noun
+		body := fmt.Sprintf("The %s of the mill was repaired for %d euros. It is open to visitors on Sundays in summer.", noun, 1200*(i+1))
+		err := sink.Part(extract.Part{
+			Text: heading + "\n\n" + body + "\n\n",
+			Elements: []extract.Element{
+				{Kind: extract.Heading, Level: 2, End: len(heading), Page: i + 1},
+				{Kind: extract.Paragraph, Start: len(heading) + 2, End: len(heading) + 2 + len(body), Page: i + 1},
+			},
+			Page: &extract.Page{Number: i + 1, Width: 595, Height: 842},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // wait waits for the end of a run.
 func (d *desk) wait(runID string) {
 	d.t.Helper()
@@ -134,11 +180,13 @@ func (d *desk) wait(runID string) {
 // add takes a document in and waits until it is processed.
 func (d *desk) add(name, text string) string {
 	d.t.Helper()
-	doc, _, err := d.documents.Take(d.t.Context(), document.Upload{Workspace: ident.Local, Filename: name, Bytes: strings.NewReader(text), Process: true})
+	doc, added, err := d.documents.Take(d.t.Context(), document.Upload{Workspace: ident.Local, Filename: name, Bytes: strings.NewReader(text), Process: true})
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.wait(doc.RunID)
+	if added {
+		d.wait(doc.RunID)
+	}
 	return doc.ID
 }
 

@@ -13,7 +13,7 @@ import (
 type Post struct {
 	Sections  []Filled
 	KeyPoints []int    // units, also in a section
-	Gaps      []string // headings that were asked for and that the sources say nothing of
+	Gaps      []string // what was asked for and the sources say nothing of, as it was asked
 }
 
 // Filled is a section with its units in reading order.
@@ -25,11 +25,13 @@ type Filled struct {
 const (
 	bareCoverage  = 0.5  // of what a heading asks for, in a unit without any evidence of a search
 	foundCoverage = 0.34 // in a unit that a search found
-	pathShare     = 0.6  // what a term in the headings above a unit counts
+	pathShare     = 0.7  // what a term in the headings above a unit counts
 	foundBonus    = 0.5
 	redundancy    = 0.2 // MMR
 	fewUnits      = 6   // of a section, unless there are words left
-	manyUnits     = 14
+	manyUnits     = 14  // with words left; more only for very long posts
+	shortUnit     = 8   // words
+	manyBlocks    = 300 // the best of a section, among which is chosen
 	tableShare    = 2   // a table may take this part (1/2) of all words
 	smallTable    = 120 // words that are no matter
 )
@@ -48,9 +50,9 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	for i, sec := range sections {
 		if len(f.blocks[i]) > 0 {
 			full = append(full, sec)
-			lists = append(lists, f.blocks[i])
+			lists = append(lists, leading(f.blocks[i]))
 		} else if sec.Origin == FromOutline || sec.Origin == FromTopic {
-			p.Gaps = append(p.Gaps, sec.Title)
+			p.Gaps = append(p.Gaps, sec.Query)
 		}
 	}
 	f.blocks = lists
@@ -67,6 +69,17 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	}
 	p.KeyPoints = f.keyPoints(p.Sections)
 	return p
+}
+
+// leading are the best blocks, in the order of the texts.
+func leading(blocks []block) []block {
+	if len(blocks) <= manyBlocks {
+		return blocks
+	}
+	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(b.score, a.score) })
+	blocks = blocks[:manyBlocks]
+	slices.SortStableFunc(blocks, func(a, b block) int { return a.units[0] - b.units[0] })
+	return blocks
 }
 
 // block is what is taken together: a unit with what it needs before it, a list with its lead.
@@ -195,8 +208,9 @@ func strength(u Unit, evidence []Evidence) float64 {
 }
 
 const (
-	chain    = 3 // sentences that need each other
-	longList = 8 // items; of a longer list only the best are taken
+	chain     = 3   // sentences that need each other
+	longList  = 8   // items; of a longer list only the best are taken
+	factBonus = 0.7 // of lists and tables: most facts of private documents stand there
 )
 
 // block puts a unit together with what it can't stand without; ok is false where that is not to be had, and an item
@@ -218,8 +232,13 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 			b.units = []int{u.lead, id}
 		}
 		if u.Kind == Table {
-			b.score += figureBonus
+			b.score += factBonus
 		}
+	case question.MatchString(s.Quote(id)): // only with what answers it
+		if id+1 == len(s.Units) || !s.follows(id+1) || s.Units[id+1].outside {
+			return b, false
+		}
+		b.units = append(b.units, id+1)
 	case u.leans && !s.standsAlone(id):
 		for first := id; s.Units[first].leans; {
 			if !s.follows(first) || len(b.units) == chain || s.Units[first-1].outside {
@@ -252,7 +271,7 @@ func (f *filling) list(id int, fit float64) (b block, ok bool) {
 		return b, false
 	}
 	f.listed[first] = true
-	b.score = 2*fit + figureBonus
+	b.score = 2*fit + factBonus
 	if u.lead >= 0 {
 		b.units = append(b.units, u.lead)
 	}
@@ -315,11 +334,12 @@ func (f *filling) take(section, words, units int) {
 
 // more takes from all sections until the words are reached or the material is at its end.
 func (f *filling) more() {
+	limit := max(manyUnits, f.words/(shortUnit*max(1, len(f.blocks))))
 	for f.total < f.words*95/100 {
 		section, block := -1, -1
 		bestScore := 0.0
 		for i := range f.blocks {
-			if f.chosen[i] >= manyUnits {
+			if f.chosen[i] >= limit {
 				continue
 			}
 			if b := f.best(i, f.words*110/100-f.total); b >= 0 && (block < 0 || f.gain(f.blocks[i][b], i) > bestScore) {
@@ -439,7 +459,7 @@ func pointCount(words int) int {
 
 // point is the score of a unit as a key point: those that state figures are what people look for.
 func (f *filling) point(id int) float64 {
-	if strings.ContainsAny(f.survey.Quote(id), "0123456789") {
+	if hasFigure(f.survey.Quote(id)) {
 		return f.survey.Units[id].score + figurePoint
 	}
 	return f.survey.Units[id].score

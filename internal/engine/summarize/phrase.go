@@ -17,9 +17,10 @@ type phrase struct {
 	shown string // as it stands first, in small letters unless it is a name
 	words int
 	count int
-	first int // unit
-	held  int // how often it stands within longer phrases
-	hosts int // how many those are
+	first int  // unit
+	held  int  // how often it stands within longer phrases
+	hosts int  // how many those are
+	loose bool // a part of it of several words stands much oftener: its other words are there by chance
 	score float64
 }
 
@@ -59,10 +60,13 @@ func (s *Survey) phrases() []string {
 		stems := strings.Split(p.key, " ")
 		for from := range stems {
 			for n := 1; n < len(stems) && from+n <= len(stems); n++ {
-				if part := all[strings.Join(stems[from:from+n], " ")]; part != nil {
-					part.held += p.count
-					part.hosts++
+				part := all[strings.Join(stems[from:from+n], " ")]
+				if part == nil { // a stem with a space in it
+					continue
 				}
+				part.held += p.count
+				part.hosts++
+				p.loose = p.loose || n > 1 && 2*part.count >= 3*p.count
 			}
 		}
 	}
@@ -85,7 +89,7 @@ func distinct(order []*phrase) []string {
 	var out []string
 	for _, p := range order {
 		stems := strings.Split(p.key, " ")
-		if p.score <= 0 || slices.ContainsFunc(stems, func(w string) bool { return used[w] }) {
+		if p.score <= 0 || p.loose || slices.ContainsFunc(stems, func(w string) bool { return used[w] }) {
 			continue
 		}
 		for _, w := range stems {
@@ -187,6 +191,9 @@ var vague = func() map[string]bool {
 	for w := range strings.FieldsSeq(`new old first last next one two three four five six seven eight nine ten many much several every each year years month months week weeks
 		day days percent per cent euro euros dollar dollars million billion says said say asks answers reports replies uses use make makes made take takes taken
 		needs need goes went come came comes get gets got give gives given fell rose find found thing things way ways part parts lot number good better best well
+		nobody somebody everybody anybody nothing something everything anything others
+		think thinks thought want wants wanted mean means happen happens happened know known look looks learn learned overview introduction background summary
+		conclusion conclusions details detail facts fact story question questions answer point points topic topics section sections
 		less least little big large larger small same different time times people january february march april may june july august september october november december
 		monday tuesday wednesday thursday friday saturday sunday`) {
 		m[w] = true

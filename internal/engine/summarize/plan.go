@@ -40,8 +40,8 @@ const (
 	DefaultWords   = 600
 	minWords       = 60
 	sectionWords   = 90
-	maxSections    = 8
-	enoughMaterial = 20 // words that a section of a source must have to be worth a heading
+	maxSections    = 12
+	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
 )
 
 // Budget is the number of words to aim at: what was asked for or the default, and never more than the sources have.
@@ -81,7 +81,11 @@ func (s *Survey) Plan(w Wish) []Section {
 		}
 	}
 	n := min(maxSections, max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords))
-	own := s.headings(n)
+	enough := enoughMaterial
+	if s.Budget(w.Words) == s.have() { // all of it can be taken
+		n, enough = maxSections, 1
+	}
+	own := s.headings(n, enough)
 	if len(own) <= 1 {
 		if suggested := s.suggest(n); len(suggested) > 1 {
 			own = suggested
@@ -118,15 +122,15 @@ func (s *Survey) sourcesOf(g group) int {
 	return len(seen)
 }
 
-// headings are the best n headings that the sources have, in the order of the most central source first.
-func (s *Survey) headings(n int) []Section {
+// headings are the best n headings with enough words that the sources have, those of the most central source first.
+func (s *Survey) headings(n, enough int) []Section {
 	groups := s.groups()
 	chosen := make([]bool, len(groups))
 	from := make([]int, len(s.Sources))
 	for range n {
 		best, bestScore := -1, 0.0
 		for i, g := range groups {
-			if chosen[i] || g.words < enoughMaterial && len(groups) > 1 {
+			if chosen[i] || g.words < enough && len(groups) > 1 {
 				continue
 			}
 			if score := g.score + shared*float64(s.sourcesOf(g)-1) - again*float64(from[s.sections[g.leaves[0]].source]); best < 0 || score > bestScore {
@@ -236,19 +240,19 @@ func (s *Survey) worth(l leaf) (words int, score float64) {
 // title for what stands right under it.
 func (s *Survey) headingOf(l leaf) string {
 	path := l.path
-	if len(path) > 0 && s.hasTitle(l.source) {
+	if len(path) > 0 && s.titled[l.source] {
 		path = path[1:]
 	}
 	if len(path) == 0 {
 		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
 	}
-	return plain(oneLine(path[0]), s.Sources[l.source].Markdown)
+	return quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
 }
 
 // hasTitle tells whether a source's first heading is above all others.
-func (s *Survey) hasTitle(source int) bool {
+func hasTitle(src Source) bool {
 	top, count, first := 0, 0, 0
-	for _, e := range s.Sources[source].Text.Elements {
+	for _, e := range src.Text.Elements {
 		if e.Kind != extract.Heading {
 			continue
 		}

@@ -51,6 +51,16 @@ func (v *vocabulary) count(text, lang string) []entry {
 	return out
 }
 
+// intern numbers the terms of a heading, which no unit need have.
+func (v *vocabulary) intern(text, lang string) {
+	for _, t := range lexical.Analyze(text, lang) {
+		if _, ok := v.ids[t.Term]; !ok {
+			v.ids[t.Term] = len(v.df)
+			v.df = append(v.df, 0)
+		}
+	}
+}
+
 // weigh makes vectors of the units' counts.
 func (v *vocabulary) weigh(units []Unit) {
 	v.idf = make([]float64, len(v.df))
@@ -82,14 +92,23 @@ type want struct {
 	weight float64 // its share of all, so that they sum up to one
 }
 
-// query analyses words that units are wanted for.
+// query analyses words that units are wanted for. Words that say nothing of a subject ("think", "overview") are left out where
+// others are there.
 func (v *vocabulary) query(text string, languages []string) []want {
+	if strict := v.wanted(text, languages, true); len(strict) > 0 {
+		return strict
+	}
+	return v.wanted(text, languages, false)
+}
+
+// wanted is query; without vague words or with them.
+func (v *vocabulary) wanted(text string, languages []string, strict bool) []want {
 	var out []want
 	sum := 0.0
 	seen := map[string]bool{}
 	for _, lang := range languages {
 		for _, t := range lexical.Analyze(text, lang) {
-			if seen[t.Term] {
+			if seen[t.Term] || strict && vague[strings.ToLower(text[t.Start:t.End])] {
 				continue
 			}
 			seen[t.Term] = true
@@ -188,6 +207,8 @@ const (
 	longWords   = 45
 
 	questionPenalty = 0.6
+	thinPenalty     = 0.3
+	thinWords       = 9 // a sentence of fewer words and without a figure says little
 )
 
 // question tells sentences that ask, or tell of somebody who asks: without the answer they leave a reader with nothing.
@@ -223,8 +244,10 @@ func (s *Survey) rank() {
 		u := &s.Units[i]
 		u.score += placeWeight/float64(1+u.place) + titleWeight*coverage(u.terms, titles[u.Source])
 		text := s.Quote(i)
-		if strings.ContainsAny(text, "0123456789") {
+		if hasFigure(text) {
 			u.score += figureBonus
+		} else if u.Kind == Sentence && u.Words < thinWords {
+			u.score -= thinPenalty
 		}
 		if u.leans {
 			u.score -= leanPenalty
@@ -232,10 +255,20 @@ func (s *Survey) rank() {
 		if u.Kind == Sentence && u.Words > longWords {
 			u.score -= longPenalty
 		}
-		if question.MatchString(text) {
+		if question.MatchString(text) || signpost.MatchString(text) {
 			u.score -= questionPenalty
 		}
 	}
+}
+
+// signpost tells sentences that send a reader elsewhere.
+var signpost = regexp.MustCompile(`^(?i)(see|read more|more (at|on|in|about)|find out|for (more|details|further)|visit|contact|click)\b`)
+
+var years = regexp.MustCompile(`\b(19|20)\d\d\b`)
+
+// hasFigure tells whether a text has a number that is more than a year.
+func hasFigure(text string) bool {
+	return strings.ContainsAny(years.ReplaceAllString(text, ""), "0123456789")
 }
 
 // rankSections adds to each unit how central its section is, and gives each source's vector.

@@ -15,7 +15,7 @@ import (
 const preamble = 400
 
 var (
-	archived = regexp.MustCompile(`(?i)(?:^|[\s.:;*_(\[/-])(archived?|superseded|obsolete|deprecated|withdrawn|outdated|no longer (?:valid|in force)|replaced by the|구버전|이전\s?버전|폐기(?:됨|되었습니다)?|보관용|대체됨|대체되었습니다)(?:$|[\s.:;,*_)\]/-])`)
+	archived = regexp.MustCompile(`(?i)(?:^|[\s.:;*_(\[/-])(archived?|superseded|obsolete|deprecated|withdrawn|outdated|no longer (?:valid|in force)|replaced by (?:(?:the|an?|our) )?(?:[a-z]+ ){0,2}(?:version|edition|plan|document|guide|policy)|구버전|이전\s?버전|폐기(?:됨|되었습니다)?|보관용|대체됨|대체되었습니다)(?:$|[\s.:;,*_)\]/-])`)
 	isoDate  = regexp.MustCompile(`(?:^|\D)((?:19|20)\d\d)(?:[-_./년]\s?(0?[1-9]|1[0-2])(?:(?:[-_./월]\s?)(0?[1-9]|[12]\d|3[01]))?)?(?:\D|$)`)
 	monthly  = regexp.MustCompile(`(?i)(?:\b(\d{1,2})\.? )?\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:(\d{1,2}),? )?((?:19|20)\d\d)\b`)
 	// series are titles that return with a new date without replacing what was before.
@@ -69,6 +69,18 @@ func (s *Survey) supersede() {
 
 // marker is the word by which a source says that it was replaced: in its name, its title or the lines before its sections.
 func marker(src Source, title string) string {
+	for _, where := range []string{src.Name, title, imprint(src)} {
+		if m := archived.FindStringSubmatch(where); m != nil {
+			return strings.ToLower(m[1])
+		}
+	}
+	return ""
+}
+
+// imprint is what a source says of itself at its begin: the short lines before its second heading, of running text the first
+// two.
+func imprint(src Source) string {
+	const short, few = 120, 2
 	begin := head(src.Text.Content, preamble)
 	headings := 0
 	for _, e := range src.Text.Elements {
@@ -82,20 +94,21 @@ func marker(src Source, title string) string {
 			}
 		}
 	}
-	if headings == 0 { // running text: only a first line can be a status
-		begin, _, _ = strings.Cut(begin, "\n")
-	}
-	for _, where := range []string{src.Name, title, begin} {
-		if m := archived.FindStringSubmatch(where); m != nil {
-			return strings.ToLower(m[1])
+	var lines []string
+	for line := range strings.Lines(begin) {
+		if headings == 0 && len(lines) == few {
+			break
+		}
+		if len(line) <= short && strings.TrimSpace(line) != "" {
+			lines = append(lines, line)
 		}
 	}
-	return ""
+	return strings.Join(lines, "")
 }
 
 // dateOf is the date that a source bears in its name, its title or its first lines; 0 when it has none.
 func dateOf(src Source, title string) day {
-	for _, where := range []string{src.Name, title, head(src.Text.Content, preamble)} {
+	for _, where := range []string{src.Name, title, imprint(src)} {
 		if d := firstDate(where); d > 0 {
 			return d
 		}

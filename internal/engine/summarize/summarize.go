@@ -76,7 +76,8 @@ type Survey struct {
 
 	vocabulary vocabulary
 	sections   []leaf
-	central    []int // source indices, the most central first
+	titled     []bool // whether a source's first heading is its title
+	central    []int  // source indices, the most central first
 }
 
 // Supersession says that a source has been replaced.
@@ -118,6 +119,7 @@ func Read(sources []Source) *Survey {
 			languages = append(languages, src.Language)
 		}
 		s.Titles = append(s.Titles, titleOf(*src))
+		s.titled = append(s.titled, hasTitle(*src))
 	}
 	for _, l := range languages { // the first of the most frequent
 		if s.Language == "" || votes[l] > votes[s.Language] {
@@ -179,15 +181,14 @@ func (s *Survey) SameParagraph(a, b int) bool {
 
 // titleOf is the best name of a source for people.
 func titleOf(src Source) string {
-	if t := oneLine(src.Title); t != "" {
-		return t
-	}
-	if t := oneLine(src.Text.Title); t != "" {
-		return t
+	for _, t := range []string{src.Title, src.Text.Title} {
+		if t = oneLine(t); t != "" {
+			return quiet(t)
+		}
 	}
 	for _, e := range src.Text.Elements {
 		if e.Kind == extract.Heading {
-			return oneLine(src.Text.Content[e.Start:e.End])
+			return quiet(oneLine(src.Text.Content[e.Start:e.End]))
 		}
 	}
 	name := src.Name
@@ -199,6 +200,15 @@ func titleOf(src Source) string {
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// quiet writes a heading that shouts in small letters. One or two words may be a name or an abbreviation, and stay.
+func quiet(s string) string {
+	const few = 3
+	if s != strings.ToUpper(s) || s == strings.ToLower(s) || len(strings.Fields(s)) < few {
+		return s
+	}
+	return capital(strings.ToLower(s))
+}
 
 // capital makes the first letter a capital.
 func capital(s string) string {
@@ -221,6 +231,7 @@ func (s *Survey) cut(source int) {
 		}
 		if c.leaf < 0 || i == 0 || !slices.Equal(s.sections[c.leaf].path, e.HeadingPath) {
 			s.sections = append(s.sections, leaf{source: source, path: e.HeadingPath})
+			s.vocabulary.intern(strings.Join(e.HeadingPath, "\n"), src.Language)
 			c.leaf = len(s.sections) - 1
 		}
 		c.element(i, e)

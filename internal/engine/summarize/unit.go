@@ -37,7 +37,9 @@ func (c *cutter) element(i int, e extract.Element) {
 			c.add(i, e, Table, e.Start+lead, e.Start+len(strings.TrimRight(text, " ")))
 		}
 	case extract.Item:
-		if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
+		if Words(text) > manyWords { // a text of its own
+			c.paragraph(i, e, text)
+		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
 			c.add(i, e, Item, e.Start, e.End)
 		}
 	case extract.Code:
@@ -258,6 +260,9 @@ var pointers = func() map[string]bool {
 
 var pointing = regexp.MustCompile(`^(?i)(as a result|for (example|instance)|in (fact|addition|contrast|turn|short|other words)|by contrast|on the other hand|because of (this|that)|at the same time|the (same|former|latter|rest|others?)\b|of (these|those|them|which))`)
 
+// concluding are connectives within the first words of a sentence ("The office therefore ...").
+var concluding = regexp.MustCompile(`^\S+(?: \S+){0,4} (?:therefore|thus|hence|consequently|however|nevertheless|moreover|furthermore|likewise|instead)\b`)
+
 // leans tells whether a sentence begins by pointing at the one before it.
 func leans(s string) bool {
 	s = strings.TrimLeft(s, `"'“‘(*_`)
@@ -267,5 +272,5 @@ func leans(s string) bool {
 		return word == "another"
 	}
 	base, _, _ := strings.Cut(word, "'")
-	return pointers[word] || pointers[base] || pointing.MatchString(s)
+	return pointers[word] || pointers[base] || pointing.MatchString(s) || concluding.MatchString(s)
 }
