@@ -88,7 +88,7 @@ var modules = []module{
 	{"golang.org/x/sync", []string{"plumbing", "room", "outside", "face", "roof"}},
 	{"golang.org/x/sys", []string{"engine/sandbox", "outside", "app", "cli"}},
 	{"golang.org/x/term", []string{"cli"}},
-	{"golang.org/x/text", []string{"engine", "room"}},
+	{"golang.org/x/text", []string{"engine", "room", "store"}},
 	{"modernc.org/sqlite", []string{"store"}},
 	{"pgregory.net/rapid", []string{"tests"}},
 }

@@ -89,7 +89,7 @@ func (s *server) rss() float64 {
 func startOurs(dir string) *server {
 	s := &server{name: "byline", base: "http://127.0.0.1:18000"}
 	s.cmd = exec.Command(*binary, "serve", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:18000")
-	s.cmd.Env = append(os.Environ(), "BYLINE_LIMITS=off", "GOMAXPROCS=2")
+	s.cmd.Env = append(os.Environ(), "BYLINE_LIMITS=off")
 	s.cmd.Dir = dir
 	s.cmd.Stderr = os.Stderr
 	check(s.cmd.Start())

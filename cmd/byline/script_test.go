@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,19 +26,26 @@ func TestMain(m *testing.M) {
 // usual commands there are:
 //
 //	exits CODE program args...         run it and want this exit code
-//	serving DIR                        wait for the server that holds a data directory; sets URL and TOKEN
+//	serving DIR                        wait for the server that holds a data directory
+//	terminate                          send it SIGTERM
 //	request METHOD PATH STATUS [FILE]  ask that server as the local user and want this status; stdout is the answer
 func TestScripts(t *testing.T) {
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
+			e.Setenv("EXAMPLES", examples)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"serving": serving,
-			"request": request,
+			"exits":     exits,
+			"serving":   serving,
+			"terminate": terminate,
+			"request":   request,
 		},
 		RequireExplicitExec: true,
 	})
@@ -65,7 +74,10 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: serving DIR")
 	}
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var at struct{ URL, Token string }
+		var at struct {
+			URL, Token string
+			PID        int
+		}
 		data, err := os.ReadFile(ts.MkAbs(args[0] + "/serve.json"))
 		if err == nil {
 			err = json.Unmarshal(data, &at)
@@ -76,12 +88,22 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 		if err == nil {
 			ts.Setenv("URL", at.URL)
 			ts.Setenv("TOKEN", at.Token)
+			ts.Setenv("PID", strconv.Itoa(at.PID))
 			return
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("no server: %v", err)
 		}
 	}
+}
+
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: terminate")
+	}
+	pid, err := strconv.Atoi(ts.Getenv("PID"))
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
 }
 
 func ready(url string) error {

@@ -138,8 +138,12 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err != nil {
 		return fmt.Errorf("find own program: %w", err)
 	}
+	cache, err := filepath.Abs(filepath.Join(cfg.Storage.Data, "cache")) // the extractor's process works in another directory
+	if err != nil {
+		return fmt.Errorf("find cache directory: %w", err)
+	}
 	a.pool = sandbox.New(sandbox.Options{
-		Command: []string{exe, sandbox.Subcommand}, CacheDir: filepath.Join(cfg.Storage.Data, "cache"), Log: a.log,
+		Command: []string{exe, sandbox.Subcommand}, CacheDir: cache, Log: a.log,
 		Workers: cfg.Documents.ExtractWorkers,
 		Limits:  sandbox.Limits{Memory: cfg.Documents.ExtractMemory, Pages: cfg.Documents.MaxPages, Stall: cfg.Documents.ExtractTimeout},
 	})

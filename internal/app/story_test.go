@@ -69,7 +69,7 @@ func TestFromUploadToPost(t *testing.T) {
 	if streamed := textOf(log); streamed != d.str("content") {
 		t.Errorf("what was streamed is not the draft:\n%q\n%q", streamed, d.str("content"))
 	}
-	if !strings.Contains(d.str("content"), "roof garden") {
+	if !strings.Contains(strings.ToLower(d.str("content")), "roof garden") {
 		t.Error("a topic that the sources do not cover is not told")
 	}
 	p.checkCitations(draftID, 1)
@@ -459,13 +459,17 @@ func TestEditsNeedTheVersionTheySaw(t *testing.T) {
 }
 
 func TestDeletedIsGone(t *testing.T) {
+	t.Parallel() // it waits for the sweep
 	dir := t.TempDir()
 	s := open(t, dir)
 	p := s.register("owner@example.com")
 	secret := "The password of the vault is xylophone quartz."
 	doc := p.document("secret.md", "# Vault\n\n"+secret+"\n")
 	kept := p.document("heating.md", heating)
-	started := p.want(202, "POST", "/api/v1/blog/generate", obj{"document_ids": []string{doc, kept}})
+	if kept == doc {
+		t.Fatal("two files are one document")
+	}
+	started := p.want(202, "POST", "/api/v1/blog/generate", obj{"document_ids": []string{doc}})
 	p.events(started.str("run", "id"), 0, nil)
 	gone := p.want(200, "DELETE", "/api/v1/documents/"+doc+"?purge_quotes=true", nil)
 	if len(gone.list("drafts")) != 1 {

@@ -288,13 +288,37 @@ func (d *drafting) show(e event) error {
 	case "token", "snapshot":
 		d.ui.stream(data.Text)
 	case "step.started":
-		d.ui.say("writing:", data.Step, "", 0, 0)
+		d.ui.say(doing(data.Step), "", "", 0, 0)
 	case "notice":
 		d.ui.note(data.Detail)
+	case "reset": // what follows replaces what was shown
+		d.ui.end()
 	case "run.restarted":
 		d.ui.note("The writing was interrupted and goes on.")
 	}
 	return nil
+}
+
+// doing says in words what a step of the writer does. A later round has a mark in front of its steps, and a section its
+// name behind.
+func doing(step string) string {
+	for part := range strings.SplitSeq(step, "/") {
+		switch part {
+		case "sources", "survey":
+			return "looking through the sources"
+		case "plan":
+			return "planning"
+		case "gather":
+			return "gathering evidence"
+		case "write":
+			return "writing"
+		case "verify":
+			return "checking every citation"
+		case "compose":
+			return "composing the post"
+		}
+	}
+	return "at work: " + step
 }
 
 func (d *drafting) finish(res result) error {

@@ -29,7 +29,7 @@ func TestDraftWritesAPostFromFilesFoldersAndGlobs(t *testing.T) {
 	got := s.run("draft", "a.md", "b?.txt", "./a.md", "sources", "--title", "Warm rooms", "--topic", "heating", "--topic", "costs", "--words", "300",
 		"--language", "en", "--cite=links", "--preset=hugo", "-o", "posts/post.md")
 	got.want(t, cli.ExitPartly, "posts/post.md: \"Warm rooms\", 30 words, 3 of 4 sentences cited\n", "sources/d.exe: This kind of file cannot be read")
-	want := "[1/5] taking in a.md\n[2/5] taking in b1.txt\n[3/5] taking in b2.txt\n[4/5] taking in a.md\n[5/5] taking in c.pdf\n[1/5] reading a.md\nwriting: survey\nNothing is said about costs.\nNot used:\n"
+	want := "[1/5] taking in a.md\n[2/5] taking in b1.txt\n[3/5] taking in b2.txt\n[4/5] taking in a.md\n[5/5] taking in c.pdf\n[1/5] reading a.md\nlooking through the sources\nNothing is said about costs.\nNot used:\n"
 	if !strings.HasPrefix(got.err, want) {
 		t.Errorf("progress:\n%s\nwant:\n%s", got.err, want)
 	}
@@ -124,6 +124,18 @@ func TestABrokenStreamIsTakenUpWhereItBroke(t *testing.T) {
 	if diff := cmp.Diff([]string{"", "2", "2", "3", "3"}, s.lib.resumed); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func TestStepsAreToldInWords(t *testing.T) {
+	s := newSession(t)
+	end := s.lib.log[len(s.lib.log)-1]
+	s.lib.log = nil
+	for _, step := range []string{"sources", "survey", "plan", "gather", "write/head", "write/1", "verify", "compose", "0badcafe/plan", "some\\u001bthing"} {
+		s.lib.log = append(s.lib.log, `{"type":"step.started","data":{"step":"`+step+`"}}`)
+	}
+	s.lib.log = append(s.lib.log, `{"type":"reset","data":{"channel":"draft"}}`, end)
+	got := s.run("draft", "--resume", "R1", "-o", "p.md")
+	got.want(t, cli.ExitOK, "p.md: ", "looking through the sources\nplanning\ngathering evidence\nwriting\nchecking every citation\ncomposing the post\nplanning\nat work: some\ufffdthing\n")
 }
 
 func TestAStreamThatStaysBrokenIsGivenUp(t *testing.T) {

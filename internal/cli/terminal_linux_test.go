@@ -129,7 +129,7 @@ func TestATerminalSeesThePostBeingWritten(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	c.await("4 of 4 sentences cited", 1)
-	for _, want := range []string{"taking in a.md", "Rooms are \ufffd[2Jwarm.\r\n", "writing: verify", " Windows are new.\r\n# Warm\ufffd[2J rooms\r\n"} {
+	for _, want := range []string{"taking in a.md", "Rooms are \ufffd[2Jwarm.\r\n", "checking every citation", " Windows are new.\r\n# Warm\ufffd[2J rooms\r\n"} {
 		if !strings.Contains(c.screen(), want) {
 			t.Errorf("no %q in %q", want, c.screen())
 		}

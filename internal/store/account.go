@@ -23,9 +23,9 @@ const (
 )
 
 func scanUser(row scanner) (u account.User, err error) {
-	var created int64
-	err = row.Scan(&u.ID, &u.Email, &u.FullName, &u.Role, &u.Workspace, &u.PasswordHash, &created)
-	u.CreatedAt = timeOf(created)
+	var created number
+	err = row.Scan(&u.ID, &u.Email, &u.FullName, (*string)(&u.Role), (*string)(&u.Workspace), &u.PasswordHash, &created)
+	u.CreatedAt = timeOf(int64(created))
 	return u, err
 }
 

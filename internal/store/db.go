@@ -209,9 +209,6 @@ var (
 	errBusy = &fault.Error{Kind: fault.Unavailable, Code: "store_unavailable", Say: "The database does not answer right now. Try again in a moment.", RetryAfter: time.Second}
 )
 
-// joinOr gives the error of closing beside an earlier one.
-func joinOr(err, closing error) error { return errors.Join(err, closing) }
-
 // rebind turns question marks into $1, $2 ... for PostgreSQL. No statement of ours has a question mark in a text.
 var rebind = func() func(string) string {
 	var known sync.Map

@@ -23,21 +23,22 @@ const (
 
 func scanDocument(row scanner) (document.Document, error) {
 	var (
-		d                document.Document
-		done, of         int
-		tags             string
-		created, updated int64
+		d                          document.Document
+		done, of, created, updated number
+		pages, passages            number
+		tags                       string
 	)
-	err := row.Scan(&d.ID, &d.Workspace, &d.Filename, &d.Type, &d.Size, &d.SHA256, &d.Blob, &d.Title, &d.Status, &d.Stage,
-		&d.Generation, &done, &of, &d.PageCount, &d.PassageCount, &d.Language, &d.ErrorCode, &d.ErrorMessage,
-		&tags, &d.RunID, &created, &updated)
+	err := row.Scan(&d.ID, (*string)(&d.Workspace), &d.Filename, &d.Type, (*number)(&d.Size), &d.SHA256, &d.Blob, &d.Title,
+		(*string)(&d.Status), (*string)(&d.Stage), (*number)(&d.Generation), &done, &of, &pages, &passages, &d.Language,
+		&d.ErrorCode, &d.ErrorMessage, &tags, &d.RunID, &created, &updated)
 	if err != nil {
 		return document.Document{}, err
 	}
 	if of > 0 && d.Status == document.Processing {
-		d.Progress = &document.Progress{Done: done, Of: of}
+		d.Progress = &document.Progress{Done: int(done), Of: int(of)}
 	}
-	d.Tags, d.CreatedAt, d.UpdatedAt = decodeList(tags), timeOf(created), timeOf(updated)
+	d.PageCount, d.PassageCount = int(pages), int(passages)
+	d.Tags, d.CreatedAt, d.UpdatedAt = decodeList(tags), timeOf(int64(created)), timeOf(int64(updated))
 	return d, nil
 }
 

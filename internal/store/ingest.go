@@ -74,7 +74,8 @@ func (t *tx) hasLeftovers(w work) (bool, error) {
 		w.id, n, w.stage, w.id, n, w.stage, w.id, n, w.stage, w.id)
 }
 
-const segmentsInWork = `SELECT s.id FROM segment s JOIN run r ON r.id = s.run_id WHERE r.subject_id = ? AND s.live = 0`
+// segmentsInWork are those that runs of a document wrote and nobody sees (live <> 1, as the index has it).
+const segmentsInWork = `SELECT s.id FROM run r JOIN segment s ON s.run_id = r.id AND s.live <> 1 WHERE r.subject_id = ?`
 
 // removeLeftovers removes a slice of them and tells whether there may be more.
 func (t *tx) removeLeftovers(w work) (more bool, err error) {
@@ -105,17 +106,16 @@ type removal struct {
 }
 
 var (
-	removeSlices   = removal{"document_slice", "(kind, generation, ord)", 1}
-	removePages    = removal{"page", "(generation, number)", 40}
-	removePassages = removal{"passage", "(id)", 200}
+	removeSlices   = removal{"document_slice", "document_id, generation, kind, ord", 1}
+	removePages    = removal{"page", "document_id, generation, number", 40}
+	removePassages = removal{"passage", "id", 200}
 )
 
 // remove tells whether it removed as much as it may at once, so that there may be more.
 func (t *tx) remove(r removal, cond string, documentID string, condArgs ...any) (more bool, err error) {
-	columns := r.key[1 : len(r.key)-1]
-	list := append([]any{documentID, documentID}, condArgs...)
-	n, err := t.exec(`DELETE FROM `+r.table+` WHERE document_id = ? AND `+r.key+` IN
-		(SELECT `+columns+` FROM `+r.table+` WHERE document_id = ? AND `+cond+` LIMIT ?)`, append(list, r.limit)...)
+	list := append([]any{documentID}, condArgs...)
+	n, err := t.exec(`DELETE FROM `+r.table+` WHERE (`+r.key+`) IN
+		(SELECT `+r.key+` FROM `+r.table+` WHERE document_id = ? AND `+cond+` LIMIT ?)`, append(list, r.limit)...)
 	return n == int64(r.limit), err
 }
 

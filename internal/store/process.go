@@ -19,23 +19,22 @@ type artefacts struct {
 
 // work is a document as far as processing goes. Both artefacts are the same once the work is indexed.
 type work struct {
-	id     string
-	status document.Status
-	stage  document.Stage // of doing
-	runID  string
-	seen   artefacts // what readers see; number 0 is nothing
-	doing  artefacts
+	id    string
+	stage document.Stage // of doing
+	runID string
+	seen  artefacts // what readers see; number 0 is nothing
+	doing artefacts
 }
 
 // work reads how far a document has come; with lock (forUpdate) its row is held until the transaction ends.
 func (t *tx) work(ws ident.Workspace, id, lock string) (work, error) {
 	w := work{id: id}
-	err := t.row(`SELECT status, stage, run_id,
+	err := t.row(`SELECT stage, run_id,
 			generation, text_generation, passage_generation, text_length, page_count, passage_count, language,
 			work_generation, work_text_generation, work_passage_generation, work_text_length, work_page_count, work_passages,
 			work_language
 		FROM document WHERE id = ? AND workspace = ?`+lock, id, ws).
-		Scan(&w.status, &w.stage, &w.runID,
+		Scan(&w.stage, &w.runID,
 			&w.seen.number, &w.seen.text, &w.seen.passages, &w.seen.textLength, &w.seen.pages, &w.seen.passaged, &w.seen.language,
 			&w.doing.number, &w.doing.text, &w.doing.passages, &w.doing.textLength, &w.doing.pages, &w.doing.passaged,
 			&w.doing.language)
@@ -116,8 +115,8 @@ func (t *tx) process(ws ident.Workspace, w work, force bool, from document.Stage
 		if r, err = t.run(ws, w.runID); err != nil {
 			return runs.Run{}, false, err
 		}
-		if !r.Status.Terminal() || w.status == document.Completed && !force {
-			return r, false, nil
+		if !r.Status.Terminal() || w.stage == document.Indexed && !force {
+			return r, false, nil // under way, or nothing is left to do
 		}
 	}
 	if force || from != "" {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -80,6 +81,20 @@ func each[T any](t *tx, scan func(scanner) (T, error), f func(T), query string, 
 func all[T any](t *tx, scan func(scanner) (T, error), query string, args ...any) (list []T, err error) {
 	err = each(t, scan, func(v T) { list = append(list, v) }, query, args...)
 	return list, err
+}
+
+// number is an integer to scan into without reflection, which is what lists of hundreds of rows spend their time on. So
+// are strings whose types have names, by their pointers: (*string)(&d.Status).
+type number int64
+
+// Scan meets sql.Scanner.
+func (n *number) Scan(src any) error {
+	v, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("%T is no number", src)
+	}
+	*n = number(v)
+	return nil
 }
 
 func scanString(row scanner) (s string, err error) {

@@ -299,14 +299,27 @@ func (l *liteDB) ping(ctx context.Context) (string, error) {
 	})
 }
 
-// checkpoint moves the log into the database and empties it.
+// checkpoint moves the log into the database and empties it. Most is moved while others write. Emptying keeps the writer
+// out until the last reader of the log has gone, so it does not wait long for one: the sweep comes again.
 func (l *liteDB) checkpoint(ctx context.Context) (clean bool, err error) {
-	var busy, pages, moved int
-	err = l.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
-	if f := liteFault(err); f != nil && errors.Is(f, errBusy) {
-		return false, nil
+	c := &liteConn{}
+	if err := c.open(ctx, l.db); err != nil {
+		return false, err
 	}
-	return busy == 0, liteFault(err)
+	var busy, pages, moved int
+	for _, pragma := range []string{"wal_checkpoint(PASSIVE)", "busy_timeout(200)", "wal_checkpoint(TRUNCATE)", "busy_timeout(5000)"} {
+		row := c.conn.QueryRowContext(ctx, "PRAGMA "+pragma)
+		if !strings.HasPrefix(pragma, "wal") {
+			err = errors.Join(err, row.Scan(new(int)))
+			continue
+		}
+		if e := liteFault(row.Scan(&busy, &pages, &moved)); errors.Is(e, errBusy) {
+			busy = 1
+		} else {
+			err = errors.Join(err, e)
+		}
+	}
+	return busy == 0 && err == nil, errors.Join(err, c.conn.Close())
 }
 
 // changed counts commits: nobody else writes, since this process holds the data directory.

@@ -280,25 +280,33 @@ func (s *Store) forget(ctx context.Context, x trash, remove func(ctx context.Con
 func (s *Store) SweepOrphans(ctx context.Context) error {
 	ids, err := readAll(ctx, s, scanString, `SELECT s.id FROM segment s WHERE s.live <> 1 AND (s.live = 2
 			OR s.run_id = '' AND s.created_at < ?
-			OR s.run_id <> '' AND NOT EXISTS (SELECT 1 FROM run r WHERE r.id = s.run_id AND r.ended_at = 0))
-		ORDER BY s.id`, micros(time.Now().Add(-mergeTime)))
+			OR s.run_id <> '' AND NOT EXISTS (SELECT 1 FROM run r WHERE r.id = s.run_id AND r.ended_at = 0))`, micros(time.Now().Add(-mergeTime)))
 	for i := 0; err == nil && i < len(ids); i++ {
 		err = s.dropSegment(ctx, ids[i])
 	}
 	return err
 }
 
-// sweepExpired removes refresh tokens that ran out a day ago: until then a reuse of one still is noticed.
+// sweepExpired removes what is a day over: refresh tokens that ran out (until then a reuse of one still is noticed), and
+// keys of requests that nobody repeats any more.
 func (s *Store) sweepExpired(ctx context.Context) error {
 	before := micros(time.Now().Add(-24 * time.Hour))
-	old, err := readAll(ctx, s, scanFlag, `SELECT 1 FROM refresh_token WHERE expires_at < ? LIMIT 1`, before)
-	if err != nil || len(old) == 0 {
-		return err
+	for _, over := range []string{`refresh_token WHERE expires_at < ?`, `idempotency WHERE created_at < ?`} {
+		old, err := readAll(ctx, s, scanFlag, `SELECT 1 FROM `+over+` LIMIT 1`, before)
+		if err != nil {
+			return err
+		}
+		if len(old) == 0 {
+			continue // an idle library is not written to
+		}
+		if err := s.write(ctx, laneBulk, func(t *tx) error {
+			_, err := t.exec(`DELETE FROM `+over, before)
+			return err
+		}); err != nil {
+			return err
+		}
 	}
-	return s.write(ctx, laneBulk, func(t *tx) error {
-		_, err := t.exec(`DELETE FROM refresh_token WHERE expires_at < ?`, before)
-		return err
-	})
+	return nil
 }
 
 // readAll is all in a transaction of its own.

@@ -2,6 +2,7 @@
 package extract
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -44,8 +45,8 @@ type Page struct {
 	Problem       string // why its text is missing or doubtful (bad_page, no_text, bad_unicode_map); empty when it is good
 }
 
-// Part is what an extractor gives at a time: one page, or the whole of a format without pages.
-// Its offsets count from the start of its own Text; Collect and the ingest room shift them into the document.
+// Part is what an extractor gives at a time: one page, or a piece of a format without pages.
+// Its offsets count from the start of its own Text; a Stitcher shifts them into the document.
 type Part struct {
 	Text     string // NFC, line ends \n, ends with \n\n unless empty
 	Elements []Element
@@ -73,11 +74,12 @@ type Text struct {
 	Pages    []Page
 }
 
-// Stitcher puts parts one behind the other: it shifts their offsets into the document, and gives every element the headings
-// above it (which may stand on an earlier part). The zero value is ready.
+// Stitcher shifts parts, in their order, into the document: their offsets count from its start then, and every element has
+// the headings above it (which may stand in an earlier part). The zero value is ready.
 type Stitcher struct {
-	at   int
-	path []heading
+	at     int // bytes of text so far
+	open   []heading
+	titles []string // of open; shared by the elements below them, so it is replaced and never changed
 }
 
 type heading struct {
@@ -85,46 +87,52 @@ type heading struct {
 	title string
 }
 
-// Shift gives p with offsets of the document. The slices of p are changed in place.
+// Shift gives p as a piece of the document. p is not changed.
 func (s *Stitcher) Shift(p Part) Part {
-	for i := range p.Elements {
-		e := &p.Elements[i]
-		if e.Kind == Heading {
-			for len(s.path) > 0 && s.path[len(s.path)-1].level >= e.Level {
-				s.path = s.path[:len(s.path)-1]
-			}
-		}
-		e.HeadingPath = s.titles()
-		if e.Kind == Heading {
-			s.path = append(s.path, heading{e.Level, p.Text[e.Start:e.End]})
-		}
-		e.Start, e.End = e.Start+s.at, e.End+s.at
-	}
-	if p.Page != nil {
-		p.Page.Start, p.Page.End = s.at, s.at+len(p.Text)
-		for i := range p.Page.Words {
-			w := &p.Page.Words[i]
-			w.Start, w.End = w.Start+s.at, w.End+s.at
-		}
-	}
+	base := s.at
 	s.at += len(p.Text)
+	elements := make([]Element, len(p.Elements))
+	for i, e := range p.Elements {
+		if e.Kind == Heading {
+			s.close(e.Level)
+		}
+		e.HeadingPath = s.titles
+		if e.Kind == Heading {
+			s.open = append(s.open, heading{e.Level, p.Text[e.Start:e.End]})
+			s.titles = append(slices.Clip(s.titles), p.Text[e.Start:e.End])
+		}
+		e.Start, e.End = e.Start+base, e.End+base
+		elements[i] = e
+	}
+	p.Elements = elements
+	if p.Page != nil {
+		pg := *p.Page
+		pg.Start, pg.End = base, s.at
+		pg.Words = make([]Word, len(p.Page.Words))
+		for i, w := range p.Page.Words {
+			w.Start, w.End = w.Start+base, w.End+base
+			pg.Words[i] = w
+		}
+		p.Page = &pg
+	}
 	return p
 }
 
-func (s *Stitcher) titles() []string {
-	if len(s.path) == 0 {
-		return nil
+// close ends the sections of a level and below.
+func (s *Stitcher) close(level int) {
+	n := len(s.open)
+	for n > 0 && s.open[n-1].level >= level {
+		n--
 	}
-	t := make([]string, len(s.path))
-	for i, h := range s.path {
-		t[i] = h.title
+	s.open = s.open[:n]
+	if s.titles = s.titles[:n]; n == 0 {
+		s.titles = nil
 	}
-	return t
 }
 
-// Collector is a Sink that keeps everything. The zero value is ready.
+// Collector is a Sink that puts the parts of a document together in memory. The zero value is ready.
 type Collector struct {
-	stitch   Stitcher
+	stitcher Stitcher
 	info     Info
 	text     []byte
 	elements []Element
@@ -139,7 +147,7 @@ func (c *Collector) Begin(i Info) error {
 
 // Part appends p.
 func (c *Collector) Part(p Part) error {
-	p = c.stitch.Shift(p)
+	p = c.stitcher.Shift(p)
 	c.text = append(c.text, p.Text...)
 	c.elements = append(c.elements, p.Elements...)
 	if p.Page != nil {
@@ -153,7 +161,55 @@ func (c *Collector) Text() Text {
 	return Text{Info: c.info, Content: string(c.text), Elements: c.elements, Pages: c.pages}
 }
 
-// HasText tells whether there is a letter or digit in it: whitespace, rules and bullets are no text.
+// HasText tells whether there is anything to read in s: a letter or a digit.
 func HasText(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
+	for _, r := range s {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// partBytes is about how much text Send gives at a time.
+const partBytes = 256 << 10
+
+// Send gives the text of a format without pages to the sink, in parts that are cut before an element and behind a blank
+// line. The text is normalised already (Decode), its elements are in order; it gets the two line ends that close a part.
+func Send(info Info, text string, elements []Element, sink Sink) error {
+	if err := sink.Begin(info); err != nil {
+		return err
+	}
+	body := strings.TrimRight(text, "\n")
+	if body == "" {
+		return nil
+	}
+	if text = text[:min(len(body)+2, len(text))]; len(text) < len(body)+2 {
+		text = body + "\n\n"
+	}
+	start, first := 0, 0
+	send := func(end, next int) error {
+		own := make([]Element, next-first)
+		for i, e := range elements[first:next] {
+			e.Start, e.End = e.Start-start, e.End-start
+			own[i] = e
+		}
+		p := Part{Text: text[start:end], Elements: own}
+		start, first = end, next
+		return sink.Part(p)
+	}
+	for i, e := range elements {
+		if e.Start-start < partBytes {
+			continue
+		}
+		// What stands between the blank line and the element is its marker.
+		line := strings.LastIndexByte(text[start:e.Start], '\n') + 1 + start
+		if i == 0 || line < elements[i-1].End || !strings.HasSuffix(text[start:line], "\n\n") {
+			continue
+		}
+		if err := send(line, i); err != nil {
+			return err
+		}
+	}
+	return send(len(text), len(elements))
 }

@@ -1,163 +1,162 @@
 package extract
 
 import (
+	"bytes"
 	"mime"
-	"path"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gabriel-vasile/mimetype"
-	"golang.org/x/text/unicode/norm"
 
 	"byline/internal/fault"
 )
 
-// Format is a kind of document that can be read.
+// Format is how a document's bytes are to be read. It is the file_type of the wire.
 type Format string
 
-// The formats.
+// The formats that can be read.
 const (
 	PDF       Format = "pdf"
 	Markdown  Format = "markdown"
 	PlainText Format = "text"
 )
 
-// supported is what people are told.
-const supported = "PDF (.pdf), Markdown (.md, .markdown) and plain text (.txt)"
+const supported = "Supported are PDF (.pdf), Markdown (.md, .markdown) and plain text (.txt, .text)."
 
-// byExtension are the endings of a supported format. A name without an ending is believed to be what its bytes are.
-var byExtension = map[string]Format{
-	".pdf": PDF, ".md": Markdown, ".markdown": Markdown, ".mdown": Markdown, ".mkd": Markdown,
-	".txt": PlainText, ".text": PlainText, ".log": PlainText, "": "",
+// formatOf is the format that a file's ending promises. A name without one promises nothing.
+func formatOf(ending string) (Format, bool) {
+	switch ending {
+	case "":
+		return "", true
+	case "pdf":
+		return PDF, true
+	case "md", "markdown", "mdown", "mkd":
+		return Markdown, true
+	case "txt", "text", "log":
+		return PlainText, true
+	}
+	return "", false
 }
 
-// byDeclared are the content types that clients send for a supported format; text/plain is sent for Markdown, too.
-var byDeclared = map[string][]Format{
-	"application/pdf": {PDF}, "application/x-pdf": {PDF},
-	"text/markdown": {Markdown}, "text/x-markdown": {Markdown},
-	"text/plain":               {PlainText, Markdown},
-	"application/octet-stream": {PDF, Markdown, PlainText}, "": {PDF, Markdown, PlainText},
-}
-
-// Sniff tells a document's format from its first bytes (some KB), its name and the content type that the client declared: all three
-// must agree. What is not supported is fault.Unsupported, and its sentence says what is.
+// Sniff tells the format from what the file's name, its first bytes (some kilobytes) and its declared content type agree
+// on; a missing ending and a declared type that says nothing are left out of it. What is not supported is
+// fault.Unsupported: unsupported_type, or type_mismatch for what is not what it says it is.
 func Sniff(name string, head []byte, declared string) (Format, error) {
-	ext := strings.ToLower(path.Ext(name))
-	named, known := byExtension[ext]
+	name = SafeName(name)
+	ending := endingOf(name)
+	format, known := formatOf(ending)
 	if !known {
-		return "", fault.New(fault.Unsupported, "unsupported_type", "%q cannot be read: files of the kind %s are not supported. Supported are %s.", name, ext, supported)
+		return "", fault.New(fault.Unsupported, "unsupported_type", "%q: files with the ending .%s cannot be read by this version. %s", name, ending, supported)
 	}
-	found := sniffBytes(head)
-	if found == "" {
-		what := mimetype.Detect(head).String()
-		if named == "" {
-			return "", fault.New(fault.Unsupported, "unsupported_type", "%q cannot be read: its content is %s. Supported are %s.", name, what, supported)
-		}
-		return "", fault.New(fault.Unsupported, "type_mismatch", "%q is not what its name says: its content is %s. Supported are %s.", name, what, supported)
+	found, what := look(head)
+	if found == "" && format == "" {
+		return "", fault.New(fault.Unsupported, "unsupported_type", "%q is %s, which cannot be read by this version. %s", name, what, supported)
 	}
-	if named == "" {
-		named = found
+	said := declaredFormat(declared)
+	switch {
+	case format == "" && found == PlainText && said == Markdown:
+		format = Markdown
+	case format == "":
+		format = found
 	}
-	if (named == PDF) != (found == PDF) {
-		return "", fault.New(fault.Unsupported, "type_mismatch", "%q is not what its name says: its content is %s. Name it accordingly.", name, describe(found))
+	if isText(format) != isText(found) || found == "" {
+		return "", fault.New(fault.Unsupported, "type_mismatch", "%q is named like %s, but its content is %s. Give the file the right ending, or save it again as what it should be. %s",
+			name, article(format), what, supported)
 	}
-	media, _, err := mime.ParseMediaType(declared)
-	if err != nil {
-		media = ""
+	if said != "" && isText(said) != isText(format) {
+		return "", fault.New(fault.Unsupported, "type_mismatch", "%q is %s, but was sent as %s. Send it with the content type that it has, or with none.",
+			name, article(format), shortType(declared))
 	}
-	allowed, known := byDeclared[media]
-	if !known && !(strings.HasPrefix(media, "text/") && named != PDF) || known && !has(allowed, named) {
-		return "", fault.New(fault.Unsupported, "type_mismatch", "%q was sent as %s, but it is %s. Send the right Content-Type, or application/octet-stream.", name, declared, describe(named))
-	}
-	return named, nil
+	return format, nil
 }
 
-func has(all []Format, f Format) bool {
-	for _, a := range all {
-		if a == f {
-			return true
-		}
+// endingOf is a name's ending in lower case. What has a space or is a number ("Report 1.2") is not one.
+func endingOf(name string) string {
+	dot := strings.LastIndexByte(name, '.')
+	ending := strings.ToLower(name[dot+1:])
+	if dot < 0 || len(ending) > maxExtension || strings.ContainsRune(ending, ' ') || strings.Trim(ending, "0123456789") == "" {
+		return ""
 	}
-	return false
+	return ending
 }
 
-func describe(f Format) string {
+func isText(f Format) bool { return f == Markdown || f == PlainText }
+
+func article(f Format) string {
 	switch f {
 	case PDF:
 		return "a PDF"
 	case Markdown:
-		return "Markdown"
+		return "a Markdown text"
 	}
-	return "plain text"
+	return "a plain text"
 }
 
-// sniffBytes tells PDF and text by their bytes; anything else is "". Text is what has no magic of its own: whether its
-// encoding can be read is for Decode.
-func sniffBytes(head []byte) Format {
+// look tells the format of the bytes alone, where "" is none of ours, and names it for people.
+func look(head []byte) (found Format, what string) {
+	// A PDF may have some bytes of junk before its header; a text about PDFs would not begin with it.
+	if i := bytes.Index(head[:min(len(head), 1024)], []byte("%PDF-")); i == 0 || i > 0 && !readable(head) {
+		return PDF, "a PDF"
+	}
+	if bytes.HasPrefix(head, []byte(`{\rtf`)) {
+		return "", "a rich text document (RTF)"
+	}
+	if readable(head) {
+		return PlainText, "plain text"
+	}
 	m := mimetype.Detect(head)
-	switch {
-	case m.Is("application/pdf"):
-		return PDF
-	case isText(m), hasBOM(head), looksUTF16(head):
-		return PlainText
-	case m.Is("application/octet-stream") && !hasBinary(head):
-		return PlainText // an encoding that the detector does not know
+	if m.Is("application/octet-stream") || strings.HasPrefix(m.String(), "text/") {
+		return "", "binary data"
 	}
-	return ""
+	return "", "of the type " + shortType(m.String())
 }
 
-// isText: HTML, XML, CSV, source code and all other text; in a .md or .txt file they are its text.
-func isText(m *mimetype.MIME) bool {
-	for ; m != nil; m = m.Parent() {
-		if m.Is("text/plain") {
-			return true
-		}
+// readable tells whether the head may be text in some encoding; Decode has the last word.
+func readable(head []byte) bool {
+	if _, _, ok := byMark(head); ok {
+		return true
 	}
-	return false
-}
-
-// hasBinary tells bytes that no text has: control characters other than white space, escape and shift (which Asian
-// encodings use), or a zero.
-func hasBinary(head []byte) bool {
+	zeros, controls := 0, 0
 	for _, c := range head {
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != 0x1b && c != 0x0e && c != 0x0f {
-			return true
+		if c == 0 {
+			zeros++
+		} else if isBinary(c) {
+			controls++
 		}
 	}
-	return false
+	if zeros > 0 {
+		_, _, ok := unmarkedUTF16(head[:len(head)&^1], true)
+		return ok
+	}
+	return controls*maxControls <= len(head)
 }
 
-// maxName is the most that a file name may have, in bytes.
-const maxName = 200
+// declaredFormat is the format that a content type names; "" for types that say nothing. A type that is neither text nor
+// PDF agrees with none of ours, so it is told as its own.
+func declaredFormat(declared string) Format {
+	t, _, err := mime.ParseMediaType(declared)
+	if err != nil {
+		return ""
+	}
+	switch t {
+	case "application/octet-stream", "binary/octet-stream", "application/x-download", "application/download", "application/force-download", "application/unknown", "*/*":
+		return ""
+	case "application/pdf", "application/x-pdf":
+		return PDF
+	case "text/markdown", "text/x-markdown", "text/x-web-markdown", "application/markdown", "application/x-markdown":
+		return Markdown
+	case "text/html", "text/rtf":
+		return Format(t)
+	}
+	if strings.HasPrefix(t, "text/") {
+		return PlainText
+	}
+	return Format(t)
+}
 
-// SafeName makes a client's file name fit to be shown: no path, no control or direction characters, not too long, never
-// empty. It is display text only; nothing is stored under it.
-func SafeName(client string) string {
-	client = client[strings.LastIndexAny(client, `/\`)+1:]
-	name := strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
-			return -1
-		case unicode.IsSpace(r):
-			return ' '
-		}
-		return r
-	}, norm.NFC.String(client))
-	name = strings.TrimSpace(strings.TrimLeft(strings.TrimSpace(name), "."))
-	if len(name) > maxName {
-		ext := path.Ext(name)
-		if len(ext) > 16 {
-			ext = ""
-		}
-		cut := maxName - len(ext)
-		for cut > 0 && !utf8.RuneStart(name[cut]) {
-			cut--
-		}
-		name = name[:cut] + ext
+// shortType is a content type without its parameters, short enough for a sentence.
+func shortType(t string) string {
+	if m, _, err := mime.ParseMediaType(t); err == nil {
+		t = m
 	}
-	if name == "" {
-		return "unnamed"
-	}
-	return name
+	return cutName(tidyName(t))
 }

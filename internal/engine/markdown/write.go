@@ -1,36 +1,91 @@
 package markdown
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
-// Escape writes one line of text so that Markdown shows it as it is: no markup, no HTML, no line break.
-func Escape(s string) string {
+// Escape writes text into Markdown, as a piece of one line, so that it is shown as it is: no markup, HTML, link or
+// template tag (Liquid, Nunjucks) comes to be, wherever in a line it stands. White space becomes one space, control
+// characters and direction overrides are dropped.
+func Escape(text string) string {
+	text = oneLine(text)
 	var b strings.Builder
-	s = strings.Join(strings.Fields(s), " ")
-	for i, r := range s {
+	b.Grow(len(text) + 8)
+	prev := ' ' // the line's start is like a space, and so is its end
+	for i, r := range text {
+		next := ' '
+		if rest := text[i+utf8.RuneLen(r):]; rest != "" {
+			next, _ = utf8.DecodeRuneInString(rest)
+		}
+		if r < utf8.RuneSelf && isMark(byte(r), prev, next, text[:i]) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+		prev = r
+	}
+	return b.String()
+}
+
+// oneLine drops what must not be in the output and makes one space of any white space.
+func oneLine(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	gap := false
+	for _, r := range strings.ToValidUTF8(text, "") {
 		switch {
-		case strings.ContainsRune("\\`*_[]<>|~&", r):
-			b.WriteByte('\\')
-		case i == 0 && strings.ContainsRune("#+-=", r):
-			b.WriteByte('\\')
-		case unicode.IsControl(r):
+		case unicode.IsSpace(r):
+			gap = b.Len() > 0
 			continue
-		case (r == '.' || r == ')') && i > 0 && i <= 9 && isDigits(s[:i]): // "1." would begin a list
-			b.WriteByte('\\')
+		case unicode.IsControl(r), isOverride(r):
+			continue
+		}
+		if gap {
+			b.WriteByte(' ')
+			gap = false
 		}
 		b.WriteRune(r)
 	}
 	return b.String()
 }
 
-func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+// isOverride tells the runes that turn the direction of what follows.
+func isOverride(r rune) bool { return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 }
 
-// QuoteYAML writes a text as a double-quoted YAML scalar of one line, whatever is in it (YAML 1.2, 5.7 Escaped Characters).
+// isMark tells whether a sign would be read as markup between its neighbours, behind what stands before it in its line.
+func isMark(c byte, prev, next rune, line string) bool {
+	word := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
+	switch c {
+	case '\\', '`', '*', '[', ']', '<', '~', '|', '{', '}':
+		return true
+	case '_':
+		return !word(prev) || !word(next)
+	case '&': // an entity
+		return next == '#' || word(next)
+	case '#': // a heading, or its end
+		return prev == ' ' || prev == '#'
+	case '>', '-', '+', '=':
+		return line == ""
+	case ':': // a scheme; the text of a definition list
+		return line == "" || next == '/'
+	case '@': // a mail address
+		return word(next)
+	case '!':
+		return next == '['
+	case '.', ')': // www. and the number of a list item
+		digits := len(line) <= 9 && strings.Trim(line, "0123456789") == "" && line != ""
+		return digits && (next == ' ') || c == '.' && strings.HasSuffix(strings.ToLower(line[max(0, len(line)-3):]), "www")
+	}
+	return false
+}
+
+// QuoteYAML writes s as a quoted scalar of one line, which YAML, and JSON, read back as s: no text can end it, begin a new
+// line or turn what follows. Broken UTF-8 becomes U+FFFD.
 func QuoteYAML(s string) string {
+	const hex = "0123456789abcdef"
 	var b strings.Builder
+	b.Grow(len(s) + 2)
 	b.WriteByte('"')
 	for _, r := range s {
 		switch {
@@ -39,38 +94,19 @@ func QuoteYAML(s string) string {
 			b.WriteRune(r)
 		case r == '\n':
 			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
 		case r == '\t':
 			b.WriteString(`\t`)
-		case r == unicode.ReplacementChar || unicode.IsPrint(r) && r != '\u2028' && r != '\u2029' && r != '\ufeff':
-			b.WriteRune(r)
-		case r <= 0xff:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r <= 0xffff:
-			fmt.Fprintf(&b, `\u%04x`, r)
+		case r <= 0xFFFF && !unicode.IsPrint(r): // controls, separators, overrides, what is not assigned
+			b.WriteString(`\u`)
+			for shift := 12; shift >= 0; shift -= 4 {
+				b.WriteByte(hex[r>>shift&0xF])
+			}
 		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
+			b.WriteRune(r)
 		}
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-// Plain takes the commonest inline marks out of a line of Markdown, for titles.
-func Plain(s string) string {
-	s = strings.NewReplacer("**", "", "__", "", "`", "", "\\", "").Replace(s)
-	for {
-		open := strings.IndexByte(s, '[')
-		if open < 0 {
-			return strings.TrimSpace(s)
-		}
-		mid := strings.Index(s[open:], "](")
-		if mid < 0 {
-			return strings.TrimSpace(s)
-		}
-		end := strings.IndexByte(s[open+mid:], ')')
-		if end < 0 {
-			return strings.TrimSpace(s)
-		}
-		s = s[:open] + s[open+1:open+mid] + s[open+mid+end+1:]
-	}
 }

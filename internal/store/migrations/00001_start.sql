@@ -210,7 +210,7 @@ CREATE TABLE segment_document (
     PRIMARY KEY (segment_id, document_id)
 );
 CREATE INDEX segment_document_document ON segment_document (document_id);
-CREATE INDEX segment_document_dead ON segment_document (segment_id, document_id) WHERE dead = 1;
+CREATE INDEX segment_document_dead ON segment_document (dead, segment_id, document_id);
 
 CREATE TABLE draft (
     id           TEXT PRIMARY KEY,

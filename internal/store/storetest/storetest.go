@@ -10,10 +10,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // opens the connection that makes and drops schemas
 
+	"byline/internal/draft"
 	"byline/internal/ident"
+	"byline/internal/runs"
 	"byline/internal/store"
 )
 
@@ -115,4 +118,16 @@ func Schema(t testing.TB) string {
 	q.Set("search_path", name)
 	u.RawQuery = q.Encode()
 	return u.String()
+}
+
+// Begin adds a draft to the local workspace with the run that is to write it, for tests of what carries runs.
+func Begin(t testing.TB, s *store.Store) (draftID string, r runs.Run) {
+	t.Helper()
+	now := time.Now()
+	d, r, err := s.Drafts().Add(t.Context(), draft.Draft{ID: ident.New(), Workspace: ident.Local, Title: "A title", Status: draft.Generating,
+		CreatedAt: now, UpdatedAt: now}, draft.Wish{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.ID, r
 }

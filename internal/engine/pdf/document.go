@@ -1,0 +1,163 @@
+package pdf
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf16"
+
+	"byline/internal/engine/extract"
+	"byline/internal/fault"
+)
+
+// The ways in which a document can be refused.
+var (
+	ErrPassword = fault.New(fault.Invalid, "password_required", "This PDF is protected by a password. Save a copy without the password and upload that.")
+	ErrBroken   = fault.New(fault.Invalid, "broken_document", "This PDF is damaged and cannot be read. Open it in a PDF viewer, print or save it as a new PDF, and upload that.")
+	ErrMemory   = fault.New(fault.Invalid, "out_of_memory", "This PDF needs more memory than one document may have. Split it, or save it with smaller images, and upload the parts.")
+	ErrNoPage   = fault.New(fault.NotFound, "page_not_found", "There is no such page in this document.")
+)
+
+// PDFium's error codes.
+const (
+	errFormat   = 3
+	errPassword = 4
+	errSecurity = 5
+)
+
+// document is an open PDF in its own instance.
+type document struct {
+	*instance
+	handle uint64
+	pages  int
+}
+
+// Source is the bytes of a document.
+type Source interface {
+	io.ReadSeeker
+}
+
+// open reads the document's structure; size is in bytes.
+func (l *Library) open(ctx context.Context, src Source, size int64) (*document, error) {
+	in, err := l.instance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := &document{instance: in}
+	if err := d.load(src, size); err != nil {
+		return nil, errors.Join(err, in.close())
+	}
+	return d, nil
+}
+
+func (d *document) load(src Source, size int64) error {
+	if size <= 0 || size > 1<<32-1 {
+		return ErrBroken
+	}
+	access, _, err := d.impl.CreateFileAccessReader(size, src)
+	if err != nil {
+		return d.trapped(err)
+	}
+	d.handle = d.call("FPDF_LoadCustomDocument", *access, 0)
+	if d.err != nil {
+		return d.trapped(d.err)
+	}
+	if d.handle == 0 {
+		switch d.call("FPDF_GetLastError") {
+		case errPassword, errSecurity:
+			return ErrPassword
+		}
+		return ErrBroken
+	}
+	d.pages = int(int32(d.call("FPDF_GetPageCount", d.handle)))
+	if d.err != nil {
+		return d.trapped(d.err)
+	}
+	if d.pages <= 0 {
+		return ErrBroken
+	}
+	return nil
+}
+
+// trapped says what it means that the guest stopped: out of memory if it has grown to its limit, broken otherwise.
+func (d *document) trapped(err error) error {
+	limit, _ := d.mem.Grow(0)
+	if _, ok := d.mem.Grow(1); !ok && limit > 0 {
+		return ErrMemory.Because(err)
+	}
+	return ErrBroken.Because(err)
+}
+
+// Extract reads a document of size bytes and gives the sink one part per page, in order. More than maxPages pages are
+// refused; 0 allows any number. A page that cannot be read is a part with a problem, and the others go on.
+func (l *Library) Extract(ctx context.Context, src Source, size int64, maxPages int, sink extract.Sink) (err error) {
+	d, err := l.open(ctx, src, size)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if maxPages > 0 && d.pages > maxPages {
+		return fault.New(fault.Invalid, "too_many_pages", "This PDF has %d pages; at most %d are allowed. Split it and upload the parts.", d.pages, maxPages)
+	}
+	if err := sink.Begin(extract.Info{Title: d.title(), Pages: d.pages}); err != nil {
+		return err
+	}
+	r := newReader(d)
+	c := newComposer(d.pages, sink)
+	for n := 1; n <= d.pages; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s := r.page(n)
+		if d.err != nil {
+			return d.trapped(d.err)
+		}
+		if err := c.add(s); err != nil {
+			return err
+		}
+	}
+	return c.flush()
+}
+
+// title is the title from the document's metadata, if it says anything: many programs put a file name there.
+func (d *document) title() string {
+	name := d.cstring("Title")
+	defer d.call("free", name)
+	size := d.call("FPDF_GetMetaText", d.handle, name, 0, 0)
+	if size <= 2 || size > 4096 {
+		return ""
+	}
+	buf := d.call("malloc", size)
+	defer d.call("free", buf)
+	d.call("FPDF_GetMetaText", d.handle, name, buf, size)
+	b, ok := d.mem.Read(uint32(buf), uint32(size-2))
+	if !ok || d.err != nil {
+		return ""
+	}
+	u := make([]uint16, len(b)/2)
+	for i := range u {
+		u[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
+	}
+	title := strings.Join(strings.Fields(extract.Normalize(string(utf16.Decode(u)))), " ")
+	if !extract.HasText(title) || strings.EqualFold(title, "untitled") || hasFileEnding(title) {
+		return ""
+	}
+	return title
+}
+
+// hasFileEnding tells the names of sources that word processors and TeX leave as titles.
+func hasFileEnding(title string) bool {
+	for _, ending := range []string{".doc", ".docx", ".dvi", ".tex", ".pdf", ".indd", ".qxd", ".rtf", ".odt", ".ps", ".pptx", ".ppt"} {
+		if strings.HasSuffix(strings.ToLower(title), ending) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *document) cstring(s string) uint64 {
+	p := d.call("malloc", uint64(len(s)+1))
+	d.mem.Write(uint32(p), append([]byte(s), 0))
+	return p
+}
