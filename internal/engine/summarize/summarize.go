@@ -2,7 +2,7 @@
 // word, under which headings.
 //
 // [Read] cuts sources into units and ranks them, [Survey.Plan] chooses headings, [Survey.Fill] chooses units for each, and
-// [Render] writes a unit as Markdown with a record of every edit. Everything is deterministic: no clock, no random numbers, no
+// [Survey.Render] writes a unit as Markdown with a record of every edit. Everything is deterministic: no clock, no random numbers, no
 // order of maps, and sums of floats always run in the order of the text. The time is about linear in the length of the sources.
 package summarize
 
@@ -83,8 +83,8 @@ type Survey struct {
 // Supersession says that a source has been replaced.
 type Supersession struct {
 	Source int
-	By     int    // the source that replaces it, or -1
-	Reason Reason //
+	By     int // the source that replaces it, or -1
+	Reason Reason
 	Marker string // the words that say so, for ReasonMarked
 }
 

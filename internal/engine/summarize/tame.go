@@ -174,7 +174,12 @@ func (t *taming) emphasis(c byte) {
 
 // isPipeTable tells a table that is written as Markdown has it, wherever it comes from: its second line parts the head.
 func isPipeTable(s string) bool {
-	_, rest, _ := strings.Cut(s, "\n")
+	first, rest, _ := strings.Cut(s, "\n")
 	second, _, _ := strings.Cut(rest, "\n")
-	return strings.Contains(second, "-") && strings.Contains(second, "|") && strings.Trim(second, "|-: \t") == ""
+	return strings.Contains(second, "-") && strings.Contains(second, "|") && strings.Trim(second, "|-: \t>") == "" && cells(first) == cells(second)
+}
+
+// cells counts the cells of a row between pipes.
+func cells(row string) int {
+	return 1 + strings.Count(strings.Trim(row, "| \t>"), "|")
 }

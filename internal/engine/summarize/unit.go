@@ -53,7 +53,7 @@ func (c *cutter) element(i int, e extract.Element) {
 
 func (c *cutter) paragraph(i int, e extract.Element, text string) {
 	src := c.survey.Sources[c.source]
-	if c.repeated[oneLine(text)] || src.Markdown && (isImprint(text) || isDefinition(text)) {
+	if c.repeated[oneLine(text)] || src.Markdown && (isImprint(c.text, e.Start, e.End) || isDefinition(text)) {
 		return
 	}
 	quoted := src.Markdown && isQuoted(c.text, e.Start)
@@ -165,10 +165,17 @@ func standsApart(table string) bool {
 	return true
 }
 
-// isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption.
-func isImprint(s string) bool {
-	for _, m := range []string{"*", "_"} {
-		if strings.HasPrefix(s, m) && strings.HasSuffix(s, m) && len(s) > 2 && !strings.HasPrefix(s, m+m) && strings.Count(s, m) == 2 {
+// isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption. The marks may stand around the
+// element or in it.
+func isImprint(text string, start, end int) bool {
+	for _, m := range []byte{'*', '_'} {
+		from, to := start, end
+		if from > 0 && text[from-1] == m && to < len(text) && text[to] == m {
+			from, to = from-1, to+1
+		}
+		s := text[from:to]
+		double := from > 0 && text[from-1] == m || strings.HasPrefix(s, string([]byte{m, m}))
+		if len(s) > 2 && s[0] == m && s[len(s)-1] == m && !double && strings.Count(s, string(m)) == 2 {
 			return true
 		}
 	}
