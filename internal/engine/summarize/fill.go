@@ -110,7 +110,7 @@ func (f *filling) candidates(sections []Section, found [][]Evidence) {
 		if i < len(found) {
 			evidence = found[i]
 		}
-		if sec.Origin == FromSource {
+		if len(sec.Leaves) > 0 {
 			fit[i] = f.fitLeaves(sec, evidence)
 		} else {
 			fit[i] = f.fitQuery(sec, evidence)
@@ -120,7 +120,7 @@ func (f *filling) candidates(sections []Section, found [][]Evidence) {
 		best := -1
 		for i := range sections {
 			// A heading of a source takes what no heading that was asked for wants.
-			if fit[i][id] > 0 && (best < 0 || sections[i].Origin != FromSource && fit[i][id] > fit[best][id]) {
+			if fit[i][id] > 0 && (best < 0 || len(sections[i].Leaves) == 0 && fit[i][id] > fit[best][id]) {
 				best = i
 			}
 		}

@@ -100,6 +100,7 @@ var leftOut = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(references|bibliograph
 // group is the material for one heading: sections of sources with the same one.
 type group struct {
 	title  string
+	origin Origin
 	wanted []want
 	leaves []int
 	score  float64
@@ -163,7 +164,7 @@ func (s *Survey) headings(n, enough int) []Section {
 	})
 	out := make([]Section, len(picked))
 	for i, g := range picked {
-		out[i] = Section{Title: g.title, Origin: FromSource, Query: g.title, Leaves: g.leaves}
+		out[i] = Section{Title: g.title, Origin: g.origin, Query: g.title, Leaves: g.leaves}
 	}
 	return out
 }
@@ -172,7 +173,10 @@ func (s *Survey) headings(n, enough int) []Section {
 func (s *Survey) groups() []group {
 	var groups []group
 	for i, l := range s.sections {
-		title := s.headingOf(l)
+		title, origin := s.headingOf(l), FromSource
+		if l.title != "" {
+			title, origin = l.title, Suggested
+		}
 		if leftOut.MatchString(title) {
 			continue
 		}
@@ -183,11 +187,13 @@ func (s *Survey) groups() []group {
 		wanted := s.vocabulary.query(title, []string{s.Sources[l.source].Language})
 		at := slices.IndexFunc(groups, func(g group) bool { return g.title == title || alike(g.wanted, wanted) })
 		if at < 0 {
-			groups = append(groups, group{title: title, wanted: wanted})
+			groups = append(groups, group{title: title, origin: origin, wanted: wanted})
 			at = len(groups) - 1
 		}
 		g := &groups[at]
-		if len(title) > len(g.title) && s.sections[g.leavesOr(i)].source != l.source { // the longer one promises both
+		if g.origin == Suggested && origin == FromSource {
+			g.title, g.origin = title, origin
+		} else if origin == g.origin && len(title) > len(g.title) && s.sections[g.leavesOr(i)].source != l.source { // the longer one promises both
 			g.title = title
 		}
 		g.leaves = append(g.leaves, i)
@@ -269,23 +275,37 @@ func hasTitle(src Source) bool {
 	return count == 1 && first == top
 }
 
-// suggest makes headings of key phrases, for sources that have none.
+// suggest makes headings of key phrases, for a text without topics that stand one after the other: of those phrases that have
+// enough for a section, if together they have most of the text.
 func (s *Survey) suggest(n int) []Section {
 	var out []Section
+	told := map[int]bool{}
 	for _, p := range s.Phrases {
 		wanted := s.vocabulary.query(p, s.languages())
-		units := 0
-		for _, u := range s.Units {
-			if !u.outside && coverage(u.terms, wanted) > bareCoverage {
-				units++
+		words := 0
+		var units []int
+		for i, u := range s.Units {
+			if !u.outside && !told[i] && coverage(u.terms, wanted) > bareCoverage {
+				words += u.Words
+				units = append(units, i)
 			}
 		}
-		if units < 2 {
+		if words < sectionWords {
 			continue
+		}
+		for _, i := range units {
+			told[i] = true
 		}
 		if out = append(out, Section{Title: capital(p), Origin: Suggested, Query: p}); len(out) == n {
 			break
 		}
+	}
+	covered := 0
+	for i := range told {
+		covered += s.Units[i].Words
+	}
+	if 2*covered < s.have() {
+		return nil
 	}
 	return out
 }

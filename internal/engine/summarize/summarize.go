@@ -75,6 +75,7 @@ type Survey struct {
 	Superseded []Supersession
 
 	vocabulary vocabulary
+	names      map[string]bool // words that are names
 	sections   []leaf
 	titled     []bool // whether a source's first heading is its title
 	central    []int  // source indices, the most central first
@@ -102,6 +103,8 @@ type leaf struct {
 	source int
 	path   []string
 	units  []int
+	topic  bool   // cut out of a stretch without headings
+	title  string // of a topic
 }
 
 // Read cuts the sources into units and ranks them.
@@ -129,10 +132,13 @@ func Read(sources []Source) *Survey {
 	for i := range s.Sources {
 		s.cut(i)
 	}
+	s.segment()
 	s.vocabulary.weigh(s.Units)
 	s.supersede()
 	s.rank()
 	s.drop()
+	s.countNames()
+	s.nameTopics()
 	s.Phrases = s.phrases()
 	return s
 }
@@ -201,14 +207,24 @@ func titleOf(src Source) string {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// quiet writes a heading that shouts in small letters. One or two words may be a name or an abbreviation, and stay.
+// quiet writes a heading that shouts with capitals at the begin of its words. One or two words may be an abbreviation, and stay.
 func quiet(s string) string {
 	const few = 3
-	if s != strings.ToUpper(s) || s == strings.ToLower(s) || len(strings.Fields(s)) < few {
+	words := strings.Fields(s)
+	if s != strings.ToUpper(s) || s == strings.ToLower(s) || len(words) < few {
 		return s
 	}
-	return capital(strings.ToLower(s))
+	for i, w := range words {
+		if w = strings.ToLower(w); i == 0 || !slices.Contains(small, w) {
+			w = capital(w)
+		}
+		words[i] = w
+	}
+	return strings.Join(words, " ")
 }
+
+// small words have no capital within a title.
+var small = strings.Fields("a an and as at but by for from in into of on or the to with")
 
 // capital makes the first letter a capital.
 func capital(s string) string {

@@ -156,13 +156,14 @@ func repeats(t extract.Text) map[string]bool {
 // standsApart tells a table that stays one without what is around it: not in a block quote or deep in a list, no fence in it.
 func standsApart(table string) bool {
 	const deep = 4
-	for i, line := range strings.Split(table, "\n") {
+	pipes := isPipeTable(table)
+	for line := range strings.SplitSeq(table, "\n") {
 		trimmed := strings.TrimLeft(line, " ")
-		if isPipeTable(table) && (len(line)-len(trimmed) >= deep || strings.HasPrefix(trimmed, ">") || i == 0 && trimmed != "" && strings.ContainsAny(trimmed[:1], "-*+")) || strings.HasPrefix(trimmed, "```") {
+		if pipes && (len(line)-len(trimmed) >= deep || !strings.Contains(line, "|") || trimmed != "" && strings.ContainsAny(trimmed[:1], ">*+")) || strings.HasPrefix(trimmed, "```") {
 			return false
 		}
 	}
-	return true
+	return !pipes || !strings.HasPrefix(strings.TrimLeft(table, " "), "- ")
 }
 
 // isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption. The marks may stand around the
