@@ -26,12 +26,14 @@ var library *pdf.Library
 
 func TestMain(m *testing.M) {
 	ctx := context.Background()
-	l, err := pdf.Open(ctx, pdf.Options{CacheDir: pdftest.CacheDir(), Memory: 96 << 20})
+	cache, err := pdftest.Compiled()
+	if err == nil {
+		library, err = pdf.Open(ctx, pdf.Options{CacheDir: cache, Memory: 96 << 20})
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	library = l
 	code := m.Run()
 	if err := l.Close(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -22,7 +22,7 @@ func converse(t *testing.T, cache string) *sandbox.Conversation {
 }
 
 func TestChildAnswers(t *testing.T) {
-	v := converse(t, pdftest.CacheDir())
+	v := converse(t, pdftest.Warm(t))
 	if _, err := v.Ask("warm", "", nil, 0, 0, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestChildEnds(t *testing.T) {
 		"bad request":   {2, 0, 0, 0, 'q', '{'},
 		"too long":      {0, 0, 0, 0xff, 'q'},
 	} {
-		v := converse(t, pdftest.CacheDir())
+		v := converse(t, pdftest.Warm(t))
 		if err := v.Say(b); err != nil {
 			t.Error(err)
 		}
@@ -79,7 +79,7 @@ func TestChildEnds(t *testing.T) {
 
 // TestParentLeaves: a child whose parent is gone does not read on.
 func TestParentLeaves(t *testing.T) {
-	v := converse(t, pdftest.CacheDir())
+	v := converse(t, pdftest.Warm(t))
 	frame, err := sandbox.JSONFrame('q', map[string]any{"verb": "warm"})
 	if err != nil {
 		t.Fatal(err)

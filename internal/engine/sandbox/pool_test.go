@@ -86,7 +86,7 @@ func pretending(args ...string) func(*sandbox.Options) {
 func newPool(t *testing.T, change ...func(*sandbox.Options)) *sandbox.Pool {
 	t.Helper()
 	o := sandbox.Options{
-		Command: []string{os.Args[0], sandbox.Subcommand}, CacheDir: pdftest.CacheDir(), Workers: 2,
+		Command: []string{os.Args[0], sandbox.Subcommand}, CacheDir: pdftest.Warm(t), Workers: 2,
 		Limits: sandbox.Limits{Memory: 512 << 20, Pages: 5000, Stall: time.Minute},
 	}
 	for _, c := range change {

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"compress/zlib"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -141,15 +139,6 @@ func (d *Doc) Bytes() []byte {
 		trailer += fmt.Sprintf(" /ID [<00> <00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >>", no, no)
 	}
 	return w.finish(trailer)
-}
-
-// CacheDir is where tests keep compiled code between their runs.
-func CacheDir() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "byline-test")
 }
 
 // writer writes objects one after the other, numbered from 1.

@@ -11,18 +11,19 @@ import (
 	"testing"
 )
 
-// Warm gives a cache directory with the compiled engine in it. Under the race detector compiling takes minutes, so a program
-// without it does that, once on a machine for each version of the engine.
+// Warm is Compiled for a test.
 func Warm(t testing.TB) string {
 	t.Helper()
-	dir, err := warm()
+	dir, err := Compiled()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-var warm = sync.OnceValues(func() (string, error) {
+// Compiled gives a cache directory with the compiled engine in it. Under the race detector compiling takes minutes, so a program
+// without it does that, once on a machine for each version of the engine.
+var Compiled = sync.OnceValues(func() (string, error) {
 	version, err := exec.Command("go", "list", "-m", "-f", "{{.Path}}@{{.Version}}", "github.com/tetratelabs/wazero", "github.com/klippa-app/go-pdfium").Output()
 	if err != nil {
 		return "", fmt.Errorf("ask for the engine's version: %w", err)
