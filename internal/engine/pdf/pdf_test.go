@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if err := l.Close(ctx); err != nil {
+	if err := library.Close(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
