@@ -137,7 +137,7 @@ func (p *Pool) do(ctx context.Context, q request, f *os.File, r *receipt) error 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	c, err := p.borrow(ctx)
+	c, err := p.borrow()
 	if err != nil {
 		return err
 	}
@@ -147,6 +147,7 @@ func (p *Pool) do(ctx context.Context, q request, f *os.File, r *receipt) error 
 		return err
 	}
 	c.end(errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+	p.forget(c)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -176,7 +177,7 @@ func (p *Pool) explain(c *process, err error) error {
 }
 
 // borrow gives an idle extractor or a new one.
-func (p *Pool) borrow(ctx context.Context) (*process, error) {
+func (p *Pool) borrow() (*process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -197,12 +198,17 @@ func (p *Pool) borrow(ctx context.Context) (*process, error) {
 	p.live[c] = struct{}{}
 	p.all.Go(func() {
 		<-c.done
-		p.mu.Lock()
-		delete(p.live, c)
-		p.idle = slices.DeleteFunc(p.idle, func(i *process) bool { return i == c })
-		p.mu.Unlock()
+		p.forget(c)
 	})
-	return c, ctx.Err()
+	return c, nil
+}
+
+// forget lets go of a process that has ended.
+func (p *Pool) forget(c *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.live, c)
+	p.idle = slices.DeleteFunc(p.idle, func(i *process) bool { return i == c })
 }
 
 func (p *Pool) giveBack(c *process) {

@@ -204,7 +204,11 @@ func TestChildrenFail(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := newPool(t, pretending(name), func(o *sandbox.Options) { o.Limits.Stall = 300 * time.Millisecond })
+			p := newPool(t, pretending(name), func(o *sandbox.Options) {
+				if tt.want == "extract_timeout" {
+					o.Limits.Stall = 300 * time.Millisecond
+				}
+			})
 			var c extract.Collector
 			err := p.Extract(t.Context(), "pdf", write(t, kites(1).Bytes()), &c)
 			f := fault.Of(err)
