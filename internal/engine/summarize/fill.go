@@ -309,10 +309,10 @@ func (s *Survey) namesOne(id int) bool {
 func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	s := f.survey
 	first, last := id, id
-	for s.besideItem(first) {
+	for id-first < longList && s.besideItem(first) {
 		first--
 	}
-	for last+1 < len(s.Units) && s.besideItem(last+1) {
+	for last-first < longList && last+1 < len(s.Units) && s.besideItem(last+1) {
 		last++
 	}
 	u := s.Units[id]
