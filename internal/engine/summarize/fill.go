@@ -2,6 +2,7 @@ package summarize
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -39,6 +40,7 @@ const (
 // Fill chooses units for each section. found has the evidence of a search for each, and may be nil.
 // About words are taken in all, key points included: Budget says how many.
 func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
+	whole := words
 	if words >= pointsFrom && s.have() > words {
 		words -= pointCount(words) * pointWords
 	}
@@ -58,17 +60,32 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	f.blocks = lists
 	f.taken = make([][]int, len(full))
 	f.chosen = make([]int, len(full))
-	for i := range full {
-		f.take(i, words/max(1, len(full)), fewUnits)
-	}
-	f.more()
 	for i, sec := range full {
-		if len(f.taken[i]) > 0 {
-			p.Sections = append(p.Sections, Filled{sec, f.inOrder(f.taken[i])})
+		f.take(i, words/max(1, len(full)), fewUnits)
+		if len(f.taken[i]) == 0 && len(sec.Leaves) == 0 {
+			f.put(i, slices.MinFunc(f.blocks[i], func(a, b block) int { return a.words - b.words }))
 		}
 	}
+	f.more()
+	p.Sections = f.sections(full)
 	p.KeyPoints = f.keyPoints(p.Sections)
+	if p.KeyPoints == nil && words < whole {
+		f.words = whole
+		f.more()
+		p.Sections = f.sections(full)
+	}
 	return p
+}
+
+// sections are those that have got something.
+func (f *filling) sections(all []Section) []Filled {
+	var out []Filled
+	for i, sec := range all {
+		if len(f.taken[i]) > 0 {
+			out = append(out, Filled{sec, f.inOrder(f.taken[i])})
+		}
+	}
+	return out
 }
 
 // leading are the best blocks, in the order of the texts.
@@ -152,6 +169,7 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 	wanted := s.vocabulary.query(sec.Query, s.languages())
 	above := map[int][]entry{}
 	fit := make([]float64, len(s.Units))
+	enough := make([]float64, len(s.Units)) // how much of the query, once each
 	best := 0.0
 	for id, u := range s.Units {
 		if u.outside || len(wanted) == 0 {
@@ -162,22 +180,28 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 			path = s.lookup(strings.Join(u.HeadingPath, "\n"), s.Sources[u.Source].Language)
 			above[u.section] = path
 		}
-		own := 0.0
+		own, both := 0.0, 0.0
 		for _, w := range wanted {
-			if coverage(u.terms, []want{{w.term, 1}}) > 0 {
+			here, over := coverage(u.terms, []want{{w.term, 1}}) > 0, coverage(path, []want{{w.term, 1}}) > 0
+			switch {
+			case here && over:
+				both += pathShare * w.weight
+				fallthrough
+			case here:
 				own += w.weight
-			} else if coverage(path, []want{{w.term, 1}}) > 0 {
+			case over:
 				own += pathShare * w.weight
 			}
 		}
 		strong := strength(u, evidence)
 		if own >= bareCoverage || own >= foundCoverage && strong >= bareCoverage {
-			fit[id] = own + foundBonus*strong
-			best = max(best, fit[id])
+			enough[id] = own + foundBonus*strong
+			fit[id] = enough[id] + both
+			best = max(best, enough[id])
 		}
 	}
 	for id := range fit {
-		if fit[id] < best/2 {
+		if enough[id] < best/2 {
 			fit[id] = 0
 		}
 	}
@@ -228,9 +252,7 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 		if u.Words > max(smallTable, f.words/tableShare) {
 			return b, false
 		}
-		if u.lead >= 0 {
-			b.units = []int{u.lead, id}
-		}
+		b.units = append(s.leadOf(u), id)
 		if u.Kind == Table {
 			b.score += factBonus
 		}
@@ -247,6 +269,10 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 			first--
 			b.units = append([]int{first}, b.units...)
 		}
+		b.units = s.withPerson(b.units)
+	}
+	if last := b.units[len(b.units)-1]; s.thin(last) && last+1 < len(s.Units) && s.follows(last+1) && !s.Units[last+1].outside && !s.Units[last+1].intro {
+		b.units = append(b.units, last+1) // it says little but to open what is told then
 	}
 	for _, v := range b.units {
 		b.words += s.Units[v].Words
@@ -254,14 +280,39 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 	return b, true
 }
 
+var person = regexp.MustCompile(`^["'“‘(*_]*(He|She|His|Her)\b`)
+
+// withPerson adds the sentences before some that speak of "her" up to the one that names her, within their paragraph.
+func (s *Survey) withPerson(units []int) []int {
+	if !slices.ContainsFunc(units, func(id int) bool { return person.MatchString(s.Quote(id)) }) {
+		return units
+	}
+	for first := units[0]; len(units) < chain && !s.namesOne(first) && s.follows(first) && s.SameParagraph(first, first-1) && !s.Units[first-1].outside; {
+		first--
+		units = append([]int{first}, units...)
+	}
+	return units
+}
+
+// namesOne tells whether a name stands within a sentence.
+func (s *Survey) namesOne(id int) bool {
+	_, rest, _ := strings.Cut(s.Quote(id), " ")
+	for w := range strings.FieldsSeq(rest) {
+		if s.names[strings.TrimFunc(w, func(r rune) bool { return !unicode.IsLetter(r) })] {
+			return true
+		}
+	}
+	return false
+}
+
 // list is the block that begins with an item: the whole list with its lead when it is short, the item alone else.
 func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	s := f.survey
 	first, last := id, id
-	for s.besideItem(first) {
+	for id-first < longList && s.besideItem(first) {
 		first--
 	}
-	for last+1 < len(s.Units) && s.besideItem(last+1) {
+	for last-first < longList && last+1 < len(s.Units) && s.besideItem(last+1) {
 		last++
 	}
 	u := s.Units[id]
@@ -272,9 +323,7 @@ func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	}
 	f.listed[first] = true
 	b.score = 2*fit + factBonus
-	if u.lead >= 0 {
-		b.units = append(b.units, u.lead)
-	}
+	b.units = s.leadOf(u)
 	best := 0.0
 	for v := first; v <= last; v++ {
 		if !s.Units[v].outside {
@@ -287,6 +336,17 @@ func (f *filling) list(id int, fit float64) (b block, ok bool) {
 		b.words += s.Units[v].Words
 	}
 	return b, true
+}
+
+// leadOf are the units that introduce an item, a table or code: the lead, and what that points at.
+func (s *Survey) leadOf(u Unit) []int {
+	switch {
+	case u.lead < 0:
+		return nil
+	case s.Units[u.lead].leans && s.follows(u.lead) && !s.Units[u.lead-1].outside:
+		return []int{u.lead - 1, u.lead}
+	}
+	return []int{u.lead}
 }
 
 // besideItem tells whether a unit is an item right behind another one of the same list.
@@ -428,7 +488,7 @@ func (f *filling) keyPoints(sections []Filled) []int {
 		at := -1
 		for _, id := range sec.Units {
 			u := s.Units[id]
-			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint {
+			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint || s.thin(id) {
 				continue
 			}
 			if at < 0 || f.point(id) > f.point(at) {

@@ -208,7 +208,7 @@ func (v *Survey) contentWord(s, stem string, begins bool) (word, bool) {
 	if stem == "" || letters < 3 || strings.HasSuffix(low, "ly") || strings.HasSuffix(low, "ed") || vague[low] || uncounted[low] {
 		return word{}, false
 	}
-	if begins && !v.names[s] {
+	if begins && !v.names[s] && s != strings.ToUpper(s) {
 		s = low
 	}
 	if s != strings.ToUpper(s) && !unicode.IsUpper([]rune(s)[0]) {
@@ -255,7 +255,7 @@ func (s *Survey) countNames() {
 		begins := true
 		for w := range strings.FieldsSeq(s.Quote(i)) {
 			bare := strings.TrimFunc(w, func(r rune) bool { return !unicode.IsLetter(r) })
-			if first, _ := utf8.DecodeRuneInString(bare); !begins && unicode.IsUpper(first) {
+			if first, _ := utf8.DecodeRuneInString(bare); !begins && unicode.IsUpper(first) && bare != strings.ToUpper(bare) {
 				s.names[bare] = true
 			}
 			begins = strings.ContainsAny(w[len(w)-1:], ".?!:")

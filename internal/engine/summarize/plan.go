@@ -252,8 +252,15 @@ func (s *Survey) headingOf(l leaf) string {
 	if len(path) == 0 {
 		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
 	}
-	return quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
+	title := quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
+	if unspecific.MatchString(title) && s.main() != l.source { // of what?
+		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
+	}
+	return title
 }
+
+// unspecific are headings that say something only below the title of their own source.
+var unspecific = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(executive summary|summary|overview|introduction|background|abstract|general|about|preface|foreword|conclusions?|개요|요약|소개|서론|머리말|배경|결론|들어가며|맺음말)$`)
 
 // hasTitle tells whether a source's first heading is above all others.
 func hasTitle(src Source) bool {

@@ -46,6 +46,7 @@ type Unit struct {
 	HeadingPath []string
 	Page        int // 1-based; 0 where there are no pages
 	Words       int
+	Number      int // of an item in a numbered list, as its source has it; 0: none
 
 	element int     // index in the source's elements
 	section int     // leaf section, counted over all sources
@@ -197,12 +198,29 @@ func titleOf(src Source) string {
 			return quiet(oneLine(src.Text.Content[e.Start:e.End]))
 		}
 	}
+	if t := firstLine(src); t != "" {
+		return quiet(t)
+	}
 	name := src.Name
 	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
 		name = name[:dot]
 	}
 	name = strings.TrimSpace(strings.NewReplacer("-", " ", "_", " ").Replace(name))
 	return capital(name)
+}
+
+// firstLine is the first paragraph of a text when it looks like a title: one line of its own, short, and no sentence.
+func firstLine(src Source) string {
+	const long = 80
+	if len(src.Text.Elements) < 2 || src.Markdown {
+		return ""
+	}
+	e := src.Text.Elements[0]
+	t := src.Text.Content[e.Start:e.End]
+	if e.Kind != extract.Paragraph || strings.Contains(t, "\n") || len([]rune(t)) > long || isSentence(t) || strings.HasSuffix(t, ":") {
+		return ""
+	}
+	return oneLine(t)
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -254,14 +272,22 @@ func (s *Survey) cut(source int) {
 	}
 }
 
-// Title is a title for the post: that of the most central source that was not superseded.
+// Title is a title for the post: that of its main source.
 func (s *Survey) Title() string {
-	for _, i := range s.central {
-		if !s.isSuperseded(i) {
-			return plain(s.Titles[i], s.Sources[i].Markdown)
-		}
+	if i := s.main(); i >= 0 {
+		return plain(s.Titles[i], s.Sources[i].Markdown)
 	}
 	return ""
+}
+
+// main is the most central source that was not superseded, -1 when there is none.
+func (s *Survey) main() int {
+	for _, i := range s.central {
+		if !s.isSuperseded(i) {
+			return i
+		}
+	}
+	return -1
 }
 
 // SameSection tells whether two units stand in the same section of the same source.

@@ -85,6 +85,9 @@ func TestGolden(t *testing.T) {
 		{"whole", []string{"orchard.md", "orchard-2023.md", "press.txt"}, summarize.Wish{}},
 		{"topics", []string{"orchard.md", "orchard-2023.md", "press.txt"}, summarize.Wish{Topics: []string{"storage of apples", "honey"}, Words: 80}},
 		{"outline", []string{"press.txt", "orchard.md"}, summarize.Wish{Outline: []string{"Cleaning", "Juice", "Bees"}}},
+		{"queue", []string{"queue/chat-export.txt", "queue/handbook-v1.md", "queue/handbook-v2.md", "queue/incident-2025-04.md"}, summarize.Wish{}},
+		{"dead-letters", []string{"queue/chat-export.txt", "queue/handbook-v1.md", "queue/handbook-v2.md", "queue/incident-2025-04.md"}, summarize.Wish{Topics: []string{"dead letters", "restarts", "holidays"}, Words: 250}},
+		{"garden", []string{"garden/accounts-2024.txt", "garden/watering.md"}, summarize.Wish{}},
 		{"korean", []string{"library-ko.md"}, summarize.Wish{}},
 		{"mixed", []string{"library-ko.md", "press.txt"}, summarize.Wish{Topics: []string{"난방", "press"}}},
 	} {
