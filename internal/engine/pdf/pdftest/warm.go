@@ -5,11 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 )
+
+// CompileInto names the variable that makes the test binary of engine/pdf compile the engine into a directory, and do nothing else.
+const CompileInto = "TEST_COMPILE_INTO"
 
 // Warm is Compiled for a test.
 func Warm(t testing.TB) string {
@@ -44,30 +46,18 @@ var Compiled = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	for _, args := range [][]string{{"go", "build", "-o", work + "/byline", "byline/cmd/byline"}, {work + "/byline", "warm", "--data", work + "/data"}} {
+	// A test binary: the engine knows its own version only in others, and does not take what another version compiled.
+	for _, args := range [][]string{{"go", "test", "-c", "-o", work + "/compiler", "byline/internal/engine/pdf"}, {work + "/compiler"}} {
 		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOCOVERDIR="+work)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", CompileInto+"="+work+"/cache")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%v: %w: %s", args, err, out)
 		}
 	}
-	if err := alias(work + "/data/cache"); err != nil {
-		return "", err
-	}
-	if err := os.Rename(work+"/data/cache", dir); err != nil && !os.IsExist(err) {
+	if err := os.Rename(work+"/cache", dir); err != nil && !os.IsExist(err) {
 		if _, gone := os.Stat(dir); gone != nil { // nobody else was faster
 			return "", err
 		}
 	}
 	return dir, nil
 })
-
-// alias lets test binaries find what a program compiled: the engine names its directory after its version, which
-// test binaries do not know.
-func alias(cache string) error {
-	found, err := filepath.Glob(cache + "/wazero-v*")
-	if err != nil || len(found) != 1 {
-		return fmt.Errorf("compiled engine: found %v: %w", found, err)
-	}
-	return os.Symlink(filepath.Base(found[0]), fmt.Sprintf("%s/wazero-dev-%s-%s", cache, runtime.GOARCH, runtime.GOOS))
-}
