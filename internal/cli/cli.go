@@ -234,5 +234,5 @@ func Version() string {
 	if !ok || info.Main.Version == "" {
 		return "devel"
 	}
-	return info.Main.Version
+	return strings.Trim(info.Main.Version, "()") // (devel) of a build in a checkout
 }

@@ -18,12 +18,13 @@ type Hub struct {
 	store Log
 	log   *slog.Logger
 
-	mu      sync.Mutex
-	tails   map[string]*tail
-	closed  chan struct{}
-	once    sync.Once
-	loops   sync.WaitGroup
+	ctx     context.Context // of the hub's own reads, until Close
+	cancel  context.CancelFunc
 	unwatch func()
+	loops   sync.WaitGroup
+
+	mu    sync.Mutex
+	tails map[string]*tail
 }
 
 // tail follows the end of one run's log.
@@ -31,8 +32,10 @@ type tail struct {
 	id      string
 	readers int           // guarded by Hub.mu
 	wake    chan struct{} // one place: to look again
+	ready   chan struct{} // closed when base is known
 
 	mu      sync.Mutex
+	placed  bool  // base is known
 	base    int64 // all events behind it are in frames
 	last    int64 // newest in frames, or base
 	frames  []frame
@@ -60,7 +63,8 @@ var ErrDraining = fault.New(fault.Unavailable, "draining", "The server is stoppi
 
 // NewHub makes a hub. Close it.
 func NewHub(store Log, bus Bus, log *slog.Logger) *Hub {
-	h := &Hub{store: store, log: log, tails: map[string]*tail{}, closed: make(chan struct{})}
+	h := &Hub{store: store, log: log, tails: map[string]*tail{}}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.unwatch = bus.Subscribe(func(id string) {
 		h.mu.Lock()
 		t := h.tails[id]
@@ -75,10 +79,10 @@ func NewHub(store Log, bus Bus, log *slog.Logger) *Hub {
 
 // Close ends all cursors with ErrDraining and waits for the hub's own work.
 func (h *Hub) Close() {
-	h.once.Do(func() {
-		h.unwatch()
-		close(h.closed)
-	})
+	h.unwatch()
+	h.mu.Lock() // behind it nobody joins
+	h.cancel()
+	h.mu.Unlock()
 	h.loops.Wait()
 }
 
@@ -102,14 +106,12 @@ type Cursor struct {
 // Follow begins to read a run's log behind a seq. A seq that the log does not have yet is a mistake of the reader: it gets a reset
 // and everything from 1. The caller has checked that the run is the reader's to read.
 func (h *Hub) Follow(ctx context.Context, runID string, after int64) (*Cursor, error) {
-	select {
-	case <-h.closed:
-		return nil, ErrDraining
-	default:
-	}
 	c := &Cursor{h: h, runID: runID, after: after}
 	// The tail comes before the look at the log: what is written in between is seen by one of them.
-	t, fresh := h.join(runID)
+	t, err := h.join(runID)
+	if err != nil {
+		return nil, err
+	}
 	heads, err := h.store.Heads(ctx, []string{runID})
 	head, ok := heads[runID]
 	if err == nil && !ok {
@@ -127,27 +129,36 @@ func (h *Hub) Follow(ctx context.Context, runID string, after int64) (*Cursor, e
 		h.leave(t)
 		return c, nil
 	}
+	t.place(head.LastSeq)
 	c.tail = t
-	if fresh {
-		t.mu.Lock()
-		t.base, t.last = head.LastSeq, head.LastSeq
-		t.mu.Unlock()
-		h.loops.Go(func() { h.run(t) })
-	}
 	return c, nil
 }
 
 // join finds or makes the tail of a run and counts one more reader.
-func (h *Hub) join(runID string) (t *tail, fresh bool) {
+func (h *Hub) join(runID string) (*tail, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return nil, ErrDraining
+	}
 	t, ok := h.tails[runID]
 	if !ok {
-		t = &tail{id: runID, wake: make(chan struct{}, 1), changed: make(chan struct{}), stop: make(chan struct{})}
+		t = &tail{id: runID, wake: make(chan struct{}, 1), ready: make(chan struct{}), changed: make(chan struct{}), stop: make(chan struct{})}
 		h.tails[runID] = t
+		h.loops.Go(func() { h.run(t) })
 	}
 	t.readers++
-	return t, !ok
+	return t, nil
+}
+
+// place says where a new tail begins. The first reader that knows the log's end does; it may not be the one that made the tail.
+func (t *tail) place(last int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.placed {
+		t.placed, t.base, t.last = true, last, last
+		close(t.ready)
+	}
 }
 
 func (h *Hub) leave(t *tail) {
@@ -197,7 +208,7 @@ func (c *Cursor) Next(ctx context.Context) ([][]byte, error) {
 		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-c.h.closed:
+		case <-c.h.ctx.Done():
 			return nil, ErrDraining
 		}
 	}
@@ -246,14 +257,19 @@ func (t *tail) behind(after int64) (frames []frame, behind bool, changed <-chan 
 
 // run is a tail's loop.
 func (h *Hub) run(t *tail) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	select {
+	case <-t.ready:
+	case <-t.stop:
+		return
+	case <-h.ctx.Done():
+		return
+	}
 	for {
-		more, err := h.read(ctx, t)
+		more, err := h.read(h.ctx, t)
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		if err != nil {
+		if err != nil && h.ctx.Err() == nil {
 			h.log.Warn("read run's log; it is tried again", "run", t.id, "error", err)
 		}
 		if more {
@@ -263,7 +279,7 @@ func (h *Hub) run(t *tail) {
 		case <-t.wake:
 		case <-t.stop:
 			return
-		case <-h.closed:
+		case <-h.ctx.Done():
 			return
 		}
 	}
@@ -316,7 +332,7 @@ func (h *Hub) safetyNet() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-h.closed:
+		case <-h.ctx.Done():
 			return
 		case <-tick.C:
 		}
@@ -330,7 +346,7 @@ func (h *Hub) safetyNet() {
 		if len(ids) == 0 {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), netEvery)
+		ctx, cancel := context.WithTimeout(h.ctx, netEvery)
 		heads, err := h.store.Heads(ctx, ids)
 		cancel()
 		if err != nil {

@@ -22,7 +22,7 @@ type Job struct {
 	pending *Token     // joined, not yet written
 	wrote   time.Time  // when a token was last written
 	timer   *time.Timer
-	failed  error // of a write by the timer; told at the next call
+	failed  error // of a write of joined tokens: nothing may follow the gap, so every later call tells it
 	ctx     context.Context
 }
 
@@ -51,10 +51,7 @@ func (j *Job) Lease() Lease { return j.lease }
 func (j *Job) Emit(ctx context.Context, events ...NewEvent) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.flush(ctx, events...); err != nil {
-		return err
-	}
-	return nil
+	return j.flush(ctx, events...)
 }
 
 // Flush writes the tokens that are still being joined. Call it before a fenced effect whose events must come behind them.
@@ -84,9 +81,7 @@ func (j *Job) Token(ctx context.Context, channel, section string, offset int, te
 	j.timer = time.AfterFunc(wait, func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		if err := j.flush(j.ctx); err != nil {
-			j.failed = err
-		}
+		_ = j.flush(j.ctx) // kept in failed
 	})
 	return nil
 }
@@ -100,7 +95,8 @@ func (j *Job) flush(ctx context.Context, events ...NewEvent) error {
 		j.timer.Stop()
 		j.timer = nil
 	}
-	if j.pending != nil {
+	joined := j.pending != nil
+	if joined {
 		events = append([]NewEvent{{EventToken, *j.pending}}, events...)
 		j.pending = nil
 		j.wrote = time.Now()
@@ -109,6 +105,9 @@ func (j *Job) flush(ctx context.Context, events ...NewEvent) error {
 		return nil
 	}
 	_, err := j.queue.Append(ctx, j.lease, events...)
+	if joined {
+		j.failed = err
+	}
 	return err
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,32 +37,38 @@ type Worker struct {
 	o     WorkerOptions
 	owner string
 
-	wake   chan struct{}
-	stop   chan struct{}
-	loops  sync.WaitGroup
-	active sync.WaitGroup
+	wake     chan struct{} // one place: there may be something to claim
+	look     chan struct{} // one place: something happened to a run that is held
+	stop     func()
+	stopping chan struct{} // closed by Stop: nothing more is claimed
+	finish   func()
+	finished chan struct{} // closed when the last handler has gone
+	claiming sync.WaitGroup
+	active   sync.WaitGroup // handlers
+	renewing sync.WaitGroup
 
-	mu     sync.Mutex
-	held   map[string]*held // by run
-	counts map[Kind]int
-	once   sync.Once
+	mu      sync.Mutex
+	held    map[string]*held // by run
+	orphans map[string]Lease // runs that their handlers left open against our will; they are handed back
+	counts  map[Kind]int
 }
 
 // held is a lease in use.
 type held struct {
 	lease  Lease
 	cancel context.CancelCauseFunc
-	proven time.Time // when the store last said that it holds; monotonic
+	expiry *time.Timer // ends the handler when the store has not said for too long that the lease holds
 }
 
 const (
 	renewEvery = 3 * time.Second // a third of the lease
 	scanEvery  = time.Second
-	giveUp     = 6 * time.Second // without a renewal, by our own monotonic clock; well before the lease runs out
+	lookEvery  = 50 * time.Millisecond // at most; a run's own events wake, too
+	giveUp     = 6 * time.Second       // without a renewal, by our own monotonic clock; well before the lease runs out
 
 	maxFailures = 5 // tries of a run whose failures may go away
-	// maxAttempts also counts those that a crash ended: a run that takes the process down each time must end some day.
-	maxAttempts  = 100
+	// maxAttempts also counts those that a crash or a stop ended: a run that takes the process down each time must end some day.
+	maxAttempts  = 25
 	firstBackoff = time.Second
 	maxBackoff   = 5 * time.Minute
 )
@@ -76,41 +84,47 @@ func NewWorker(q Queue, b Bus, o WorkerOptions) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{queue: q, bus: b, o: o, owner: ident.New(), wake: make(chan struct{}, 1), stop: make(chan struct{}), held: map[string]*held{}, counts: map[Kind]int{}}
+	w := &Worker{queue: q, bus: b, o: o, owner: ident.New(), wake: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		stopping: make(chan struct{}), finished: make(chan struct{}), held: map[string]*held{}, orphans: map[string]Lease{}, counts: map[Kind]int{}}
+	w.stop = sync.OnceFunc(func() { close(w.stopping) })
+	w.finish = sync.OnceFunc(func() { close(w.finished) })
+	return w
 }
 
 // Start begins to claim.
 func (w *Worker) Start() {
 	cancel := w.bus.Subscribe(w.woken)
-	w.loops.Go(func() {
+	w.claiming.Go(w.claimLoop)
+	w.renewing.Go(func() {
 		defer cancel()
-		w.claimLoop()
+		w.renewLoop()
 	})
-	w.loops.Go(w.renewLoop)
 }
 
-// woken is called by the bus: there may be a new run, or one of ours may have been cancelled.
+// woken is called by the bus: there may be a run to claim, or one of ours may have been cancelled.
 func (w *Worker) woken(runID string) {
 	w.mu.Lock()
-	h := w.held[runID]
+	_, ours := w.held[runID]
 	w.mu.Unlock()
-	if h != nil {
-		// Nearly always these are our own events: whether the lease still holds is asked once a second, see renewLoop.
+	if ours {
+		nudge(w.look)
 		return
 	}
-	w.nudge()
+	nudge(w.wake)
 }
 
-func (w *Worker) nudge() {
+// nudge fills a channel of one place.
+func nudge(c chan struct{}) {
 	select {
-	case w.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 // Stop claims no more, waits for handlers until ctx ends, then ends them; what is not done is left for the next process.
 func (w *Worker) Stop(ctx context.Context) {
-	w.once.Do(func() { close(w.stop) })
+	w.stop()
+	w.claiming.Wait() // first: what is claimed at this moment still becomes active
 	done := make(chan struct{})
 	go func() {
 		w.active.Wait()
@@ -126,7 +140,8 @@ func (w *Worker) Stop(ctx context.Context) {
 		w.mu.Unlock()
 		<-done
 	}
-	w.loops.Wait()
+	w.finish()
+	w.renewing.Wait()
 }
 
 func (w *Worker) claimLoop() {
@@ -136,7 +151,7 @@ func (w *Worker) claimLoop() {
 		for w.claim() {
 		}
 		select {
-		case <-w.stop:
+		case <-w.stopping:
 			return
 		case <-t.C:
 		case <-w.wake:
@@ -147,7 +162,7 @@ func (w *Worker) claimLoop() {
 // claim takes one run, of the kinds that have room. It tells whether to ask again at once.
 func (w *Worker) claim() bool {
 	select {
-	case <-w.stop:
+	case <-w.stopping:
 		return false
 	default:
 	}
@@ -164,7 +179,7 @@ func (w *Worker) claim() bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), giveUp)
 	defer cancel()
-	proven := time.Now()
+	began := time.Now()
 	r, l, ok, err := w.queue.Claim(ctx, w.owner, kinds)
 	if err != nil {
 		w.o.Log.Error("claim run", "error", err)
@@ -175,47 +190,53 @@ func (w *Worker) claim() bool {
 	}
 	work, end := context.WithCancelCause(context.Background())
 	w.mu.Lock()
-	w.held[r.ID] = &held{l, end, proven}
+	h := &held{l, end, time.AfterFunc(giveUp-time.Since(began), func() { end(errLost) })}
+	w.held[r.ID] = h
 	w.counts[r.Kind]++
 	w.mu.Unlock()
 	w.active.Go(func() {
-		defer func() {
-			end(nil)
-			w.mu.Lock()
-			delete(w.held, r.ID)
-			w.counts[r.Kind]--
-			w.mu.Unlock()
-			w.nudge()
-		}()
-		w.work(work, r, l)
+		closed := w.work(work, r, l)
+		h.expiry.Stop()
+		end(nil)
+		w.mu.Lock()
+		delete(w.held, r.ID)
+		if !closed {
+			w.orphans[r.ID] = l
+		}
+		w.counts[r.Kind]--
+		w.mu.Unlock()
+		nudge(w.wake)
 	})
 	return true
 }
 
-// work has a run done and ends it.
-func (w *Worker) work(ctx context.Context, r Run, l Lease) {
+// work has a run done and ends it. It tells whether that is settled; what is not is handed back, unless it is somebody
+// else's by now.
+func (w *Worker) work(ctx context.Context, r Run, l Lease) (settled bool) {
 	log := w.o.Log.With("run", r.ID, "kind", r.Kind)
 	result, err := w.do(ctx, r, l)
 	if cause := context.Cause(ctx); cause != nil {
-		// Lost, cancelled or stopping: the run is somebody else's now, or the next process'.
 		log.Debug("left run", "cause", cause)
-		return
+		return errors.Is(cause, errStopping)
 	}
 	if errors.Is(err, ErrFenced) {
 		log.Debug("run was taken away")
-		return
+		return false
 	}
-	e := w.ending(r, result, err)
-	if e.Failure != nil {
-		log.Warn("run failed", "code", e.Failure.Code, "again", e.Status == Queued, "error", err)
+	e := w.ending(log, r, result, err)
+	err = w.end(ctx, l, e)
+	if err != nil && e.Status == Completed && !errors.Is(err, ErrFenced) && ctx.Err() == nil {
+		e = w.ending(log, r, nil, err) // its result cannot be written
+		err = w.end(ctx, l, e)
 	}
-	if err := w.end(ctx, l, e); err != nil && !errors.Is(err, ErrFenced) {
-		log.Error("end run; it is taken up again", "error", err)
-		return
+	if err != nil {
+		log.Warn("end run", "error", err)
+		return false
 	}
 	if w.o.Ended != nil && e.Status.Terminal() {
 		w.o.Ended(r, e.Status)
 	}
+	return true
 }
 
 // end writes how a run ended; a store that is busy or full for a moment must not lose that.
@@ -243,6 +264,10 @@ func (w *Worker) do(ctx context.Context, r Run, l Lease) (result any, err error)
 				Because(fmt.Errorf("panic: %v", p))
 		}
 	}()
+	if r.Attempt > maxAttempts {
+		return nil, fault.New(fault.Invalid, "never_ended", "This was begun %d times and did not come to an end: the program stopped in its midst each time. "+
+			"Look at the program's log before you try it again.", maxAttempts)
+	}
 	j, err := newJob(ctx, r, l, w.queue)
 	if err != nil {
 		return nil, err
@@ -255,55 +280,44 @@ func (w *Worker) do(ctx context.Context, r Run, l Lease) (result any, err error)
 }
 
 // ending decides what becomes of a run: completed, failed, or tried again later.
-func (w *Worker) ending(r Run, result any, err error) Ending {
+func (w *Worker) ending(log *slog.Logger, r Run, result any, err error) Ending {
 	if err == nil {
 		return Ending{Status: Completed, Data: result}
 	}
 	f := fault.Of(err)
 	e := Ending{Status: Failed, Failure: &Failure{Code: f.Code, Detail: f.Say}}
 	passing := f.Kind == fault.Unavailable || f.Kind == fault.StorageFull || f.Kind == fault.Internal
-	if passing && r.Failures+1 < maxFailures && r.Attempt < maxAttempts {
+	if passing && r.Failures+1 < maxFailures {
 		e.Status = Queued
 		e.Wait = min(maxBackoff, max(f.RetryAfter, firstBackoff<<r.Failures))
 	}
+	log.Warn("run failed", "code", f.Code, "again", e.Status == Queued, "error", err)
 	return e
 }
 
-// renewLoop prolongs what is held, finds what was taken away, and gives up what could not be proven for too long.
+// renewLoop prolongs what is held and finds what was taken away, as long as there are handlers.
 func (w *Worker) renewLoop() {
 	t := time.NewTicker(scanEvery)
 	defer t.Stop()
 	var renewed time.Time
 	for {
 		select {
-		case <-w.stop:
-			w.lastRenewals(t, renewed)
+		case <-w.finished:
 			return
 		case <-t.C:
-			renewed = w.renew(renewed)
+			w.handBack()
+		case <-w.look:
 		}
-	}
-}
-
-// lastRenewals goes on while handlers finish.
-func (w *Worker) lastRenewals(t *time.Ticker, renewed time.Time) {
-	done := make(chan struct{})
-	go func() {
-		w.active.Wait()
-		close(done)
-	}()
-	for {
+		renewed = w.renew(renewed)
 		select {
-		case <-done:
+		case <-w.finished:
 			return
-		case <-t.C:
-			renewed = w.renew(renewed)
+		case <-time.After(lookEvery):
 		}
 	}
 }
 
-// renew asks once a second whether the leases hold (a cancelled run's handler must end within that) and writes only each
-// third time.
+// renew asks whether the leases hold (a cancelled run's handler must end soon) and makes them last longer when it is time.
 func (w *Worker) renew(last time.Time) time.Time {
 	now := time.Now()
 	w.mu.Lock()
@@ -317,27 +331,45 @@ func (w *Worker) renew(last time.Time) time.Time {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), scanEvery)
 	defer cancel()
-	write := now.Sub(last) >= renewEvery
-	lost, err := w.queue.Renew(ctx, leases, write)
-	if err == nil && write {
-		last = now
-	}
-	gone := map[string]int64{}
-	for _, l := range lost {
-		gone[l.RunID] = l.Fence
+	prolong := now.Sub(last) >= renewEvery
+	lost, err := w.queue.Renew(ctx, leases, prolong)
+	if err != nil {
+		w.o.Log.Warn("renew leases; it is tried again", "error", err)
+		return last
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id, h := range w.held {
-		fence, is := gone[id]
-		switch {
-		case is && fence == h.lease.Fence:
-			h.cancel(errLost)
-		case err == nil && write && h.proven.Before(now):
-			h.proven = now
-		case now.Sub(h.proven) > giveUp:
+	for _, l := range lost {
+		if h := w.held[l.RunID]; h != nil && h.lease == l {
 			h.cancel(errLost)
 		}
 	}
-	return last
+	if !prolong {
+		return last
+	}
+	for _, l := range leases {
+		if h := w.held[l.RunID]; h != nil && h.lease == l && h.expiry.Stop() {
+			h.expiry.Reset(giveUp - time.Since(now))
+		}
+	}
+	return now
+}
+
+// handBack queues runs again that are still ours and that nobody works on: on SQLite no lease runs out by itself.
+func (w *Worker) handBack() {
+	w.mu.Lock()
+	orphans := slices.Collect(maps.Values(w.orphans))
+	w.mu.Unlock()
+	for _, l := range orphans {
+		ctx, cancel := context.WithTimeout(context.Background(), scanEvery)
+		err := w.queue.End(ctx, l, Ending{Status: Queued})
+		cancel()
+		if err != nil && !errors.Is(err, ErrFenced) {
+			w.o.Log.Warn("hand run back; it is tried again", "run", l.RunID, "error", err)
+			continue
+		}
+		w.mu.Lock()
+		delete(w.orphans, l.RunID)
+		w.mu.Unlock()
+	}
 }

@@ -39,6 +39,11 @@ func (t *tx) appendHeld(l runs.Lease, events []runs.NewEvent) (last int64, err e
 func (t *tx) log(runID, session string, last int64, events []runs.NewEvent) (int64, error) {
 	var sessionSeq int64
 	if session != "" {
+		if t.pg { // other runs of the session count on, too
+			if _, err := t.exec(`SELECT pg_advisory_xact_lock(hashtextextended(?, 1))`, session); err != nil {
+				return 0, err
+			}
+		}
 		if err := t.row(`SELECT COALESCE(MAX(session_seq), 0) FROM run_event WHERE session_id = ?`, session).Scan(&sessionSeq); err != nil {
 			return 0, err
 		}

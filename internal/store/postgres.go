@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -36,11 +39,15 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 		return fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	p := &pgDB{pool: pool, db: stdlib.OpenDBFromPool(pool)}
-	if err := p.db.PingContext(ctx); err != nil {
-		return errors.Join(errBusy.Because(fmt.Errorf("connect to PostgreSQL (DATABASE_URL): %w", err)), p.db.Close())
+	if err = p.db.PingContext(ctx); err != nil {
+		err = errBusy.Because(fmt.Errorf("connect to PostgreSQL (DATABASE_URL): %w", err))
+	} else {
+		err = migrate(ctx, p.db, true, o.ReadOnly)
 	}
-	if err := migrate(ctx, p.db, true, o.ReadOnly); err != nil {
-		return errors.Join(err, p.db.Close())
+	if err != nil {
+		err = errors.Join(err, p.db.Close())
+		pool.Close()
+		return err
 	}
 	p.bus = newPGBus(pool, o.Log)
 	s.backend, s.bus = p, p.bus
@@ -60,16 +67,24 @@ func (q pgTx) query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 }
 
 func (p *pgDB) read(ctx context.Context, do func(*tx) error) error {
-	return p.in(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, do)
+	begun := false
+	return p.try(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(t *tx) error {
+		begun = true
+		return do(t)
+	}, func() bool { return !begun }) // what do collected would be there twice
 }
 
-// retries of a transaction that PostgreSQL asks to repeat.
+func (p *pgDB) write(ctx context.Context, _ lane, do func(*tx) error) error {
+	return p.try(ctx, nil, do, func() bool { return true })
+}
+
+// retries of a transaction that was rolled back only because of others, or of its connection.
 const retries = 5
 
-func (p *pgDB) write(ctx context.Context, _ lane, do func(*tx) error) error {
-	var err error
-	for i := range retries {
-		if err = p.in(ctx, nil, do); !repeatable(err) {
+func (p *pgDB) try(ctx context.Context, o *sql.TxOptions, do func(*tx) error, may func() bool) error {
+	for i := 0; ; i++ {
+		undone, err := p.in(ctx, o, do)
+		if err == nil || !undone || i == retries || !may() {
 			return err
 		}
 		select {
@@ -78,32 +93,44 @@ func (p *pgDB) write(ctx context.Context, _ lane, do func(*tx) error) error {
 		case <-time.After(time.Duration(1<<i) * 5 * time.Millisecond):
 		}
 	}
-	return err
 }
 
-func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) error {
+// in runs do in one transaction. undone tells that nothing of it is there and that it may go better another time. Of a
+// connection that breaks at the commit nobody knows: that is not undone, and told as it is.
+func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) (undone bool, err error) {
 	sqlTx, err := p.db.BeginTx(ctx, o)
 	if err != nil {
-		return pgFault(err)
+		return isBroken(err), pgFault(err)
 	}
 	defer sqlTx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
 	t := &tx{pg: true, ctx: ctx, q: pgTx{sqlTx}, now: time.Now().UnixMicro()}
 	if err := do(t); err != nil {
-		return err
+		return isRepeatable(err) || isBroken(err), err
 	}
 	if err := sqlTx.Commit(); err != nil {
-		return pgFault(err)
+		return isRepeatable(err), pgFault(err)
 	}
 	if len(t.wake) > 0 {
 		p.bus.Publish(t.wake...)
 	}
-	return nil
+	return false, nil
 }
 
-// repeatable tells whether a transaction was rolled back only because of others: serialization failure or deadlock.
-func repeatable(err error) bool {
+// isRepeatable tells a serialization failure or a deadlock.
+func isRepeatable(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// isBroken tells that the connection is gone: the server stops, ended it, or the network did.
+func isBroken(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, "57P") || strings.HasPrefix(e.Code, "08")
+	}
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[*net.OpError](err)
+	return connecting || network || pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		strings.Contains(err.Error(), "conn closed")
 }
 
 // pgFault names the errors of PostgreSQL that people can do something about.
@@ -111,19 +138,11 @@ func pgFault(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch {
-		case e.Code == "53100":
-			return errFull.Because(err)
-		case e.Code == "40001", e.Code == "40P01":
-			return err
-		case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57P"), strings.HasPrefix(e.Code, "08"):
-			return errBusy.Because(err)
-		}
-		return err
-	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF") {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case ok && e.Code == "53100":
+		return errFull.Because(err)
+	case ok && strings.HasPrefix(e.Code, "53"), isRepeatable(err), isBroken(err):
 		return errBusy.Because(err)
 	}
 	return err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func (s *Store) Recover(ctx context.Context) error {
 func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r runs.Run, l runs.Lease, ok bool, err error) {
 	due := false // a look before the write: an idle worker must not write each second
 	err = s.read(ctx, func(t *tx) error {
-		due, err = t.exists(`SELECT 1 FROM run WHERE `+t.dueRun(len(kinds))+` LIMIT 1`, t.dueArgs(kinds)...)
+		due, err = t.exists(`SELECT 1 FROM run WHERE `+t.dueRun(len(kinds))+` LIMIT 1`, args(kinds)...)
 		return err
 	})
 	if err != nil || !due {
@@ -83,7 +84,7 @@ func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r r
 		if t.pg {
 			lock = ` FOR UPDATE SKIP LOCKED`
 		}
-		r, err = scanRun(t.row(`SELECT `+runColumns+` FROM run WHERE `+t.dueRun(len(kinds))+` ORDER BY id LIMIT 1`+lock, t.dueArgs(kinds)...))
+		r, err = scanRun(t.row(`SELECT `+runColumns+` FROM run WHERE `+t.dueRun(len(kinds))+` ORDER BY id LIMIT 1`+lock, args(kinds)...))
 		if isNoRows(err) {
 			return nil
 		}
@@ -125,25 +126,23 @@ func (t *tx) dueRun(kinds int) string {
 	if t.pg {
 		lost = `lease_until < ` + t.clock()
 	}
-	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ? OR status = 'running' AND ` + lost + `)`
+	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ` + t.clock() + ` OR status = 'running' AND ` + lost + `)`
 }
-
-func (t *tx) dueArgs(kinds []runs.Kind) []any { return append(args(kinds), t.now) }
 
 // Renew meets runs.Queue. On SQLite there is nothing to prolong.
 func (s *Store) Renew(ctx context.Context, leases []runs.Lease, prolong bool) (lost []runs.Lease, err error) {
 	check := func(t *tx) error {
-		lost = nil
-		for _, l := range leases {
-			holds, err := t.exists(`SELECT 1 FROM run WHERE id = ? AND fence = ? AND status = 'running'`, l.RunID, l.Fence)
-			if err != nil {
-				return err
-			}
-			if !holds {
-				lost = append(lost, l)
-			}
+		holding := map[string]int64{}
+		ids := make([]string, len(leases))
+		for i, l := range leases {
+			ids[i] = l.RunID
 		}
-		return nil
+		err := eachPart(ids, func(part []string) error {
+			return each(t, scanFence, func(f fence) { holding[f.run] = f.fence },
+				`SELECT id, fence FROM run WHERE status = 'running' AND id IN (`+marks(len(part))+`)`, args(part)...)
+		})
+		lost = slices.DeleteFunc(slices.Clone(leases), func(l runs.Lease) bool { return holding[l.RunID] == l.Fence })
+		return err
 	}
 	if !prolong || !s.postgres() {
 		err = s.read(ctx, check)
@@ -159,6 +158,17 @@ func (s *Store) Renew(ctx context.Context, leases []runs.Lease, prolong bool) (l
 		return check(t)
 	})
 	return lost, err
+}
+
+// fence is where a run's fence stands; the first is 1.
+type fence struct {
+	run   string
+	fence int64
+}
+
+func scanFence(row scanner) (f fence, err error) {
+	err = row.Scan(&f.run, &f.fence)
+	return f, err
 }
 
 // Append meets runs.Queue.
@@ -216,8 +226,8 @@ func (s *Store) End(ctx context.Context, l runs.Lease, e runs.Ending) error {
 			return err
 		}
 		if e.Status == runs.Queued {
-			_, err := t.exec(`UPDATE run SET status = 'queued', fence = fence + 1, lease_owner = '', lease_until = 0, failures = failures + ?, not_before = ?
-				WHERE id = ?`, flag(e.Failure != nil), t.now+e.Wait.Microseconds(), l.RunID)
+			_, err := t.exec(`UPDATE run SET status = 'queued', fence = fence + 1, lease_owner = '', lease_until = 0, failures = failures + ?,
+				not_before = `+t.clock()+` + CAST(? AS BIGINT) WHERE id = ?`, flag(e.Failure != nil), e.Wait.Microseconds(), l.RunID)
 			t.wake = append(t.wake, l.RunID)
 			return err
 		}

@@ -1,0 +1,286 @@
+CREATE TABLE account (
+    id            TEXT PRIMARY KEY,
+    email         TEXT NOT NULL UNIQUE, -- lower case, NFC
+    full_name     TEXT NOT NULL DEFAULT '',
+    role          TEXT NOT NULL,
+    workspace     TEXT NOT NULL REFERENCES workspace (id),
+    password_hash TEXT NOT NULL,
+    created_at    BIGINT NOT NULL
+);
+
+CREATE TABLE citation (
+    id         TEXT PRIMARY KEY,
+    version_id TEXT NOT NULL REFERENCES draft_version (id) ON DELETE CASCADE,
+    ord        BIGINT NOT NULL,
+    start      BIGINT NOT NULL, -- of the claim, in the version's content
+    "end"      BIGINT NOT NULL,
+    claim      TEXT NOT NULL,
+    verdict    TEXT NOT NULL,
+    spans      TEXT NOT NULL,
+    UNIQUE (version_id, ord)
+);
+
+CREATE TABLE citation_document (
+    document_id TEXT NOT NULL,
+    citation_id TEXT NOT NULL REFERENCES citation (id) ON DELETE CASCADE,
+    PRIMARY KEY (document_id, citation_id)
+);
+
+CREATE INDEX citation_document_citation ON citation_document (citation_id);
+
+CREATE TABLE document (
+    id              TEXT PRIMARY KEY,
+    workspace       TEXT NOT NULL REFERENCES workspace (id),
+    filename        TEXT NOT NULL,
+    file_type       TEXT NOT NULL,
+    size            BIGINT NOT NULL,
+    sha256          TEXT NOT NULL,
+    forced          BIGINT NOT NULL DEFAULT 0, -- uploaded although the workspace had these bytes
+    blob            TEXT NOT NULL,
+    title           TEXT NOT NULL DEFAULT '',
+    title_set       BIGINT NOT NULL DEFAULT 0, -- by a person
+    name_key        TEXT NOT NULL DEFAULT '',  -- file name and title in lower case, to search in
+    status          TEXT NOT NULL,
+    stage           TEXT NOT NULL,             -- of the generation in work
+    -- What readers see. A generation that began after extraction (or chunking) has no rows of its own for what it took over:
+    -- text_generation and passage_generation name the generation whose rows those are.
+    generation         BIGINT NOT NULL DEFAULT 0, -- 0: nothing yet
+    text_generation    BIGINT NOT NULL DEFAULT 0, -- of document_slice and page
+    passage_generation BIGINT NOT NULL DEFAULT 0, -- of passage
+    -- What is in work, the same way; equal to the above once it is indexed.
+    work_generation         BIGINT NOT NULL DEFAULT 1,
+    work_text_generation    BIGINT NOT NULL DEFAULT 1,
+    work_passage_generation BIGINT NOT NULL DEFAULT 1,
+    work_text_length BIGINT NOT NULL DEFAULT 0,
+    work_page_count BIGINT NOT NULL DEFAULT 0,
+    work_passages   BIGINT NOT NULL DEFAULT 0,
+    work_language   TEXT NOT NULL DEFAULT '',
+    progress_done   BIGINT NOT NULL DEFAULT 0,
+    progress_of     BIGINT NOT NULL DEFAULT 0,
+    text_length     BIGINT NOT NULL DEFAULT 0, -- bytes
+    page_count      BIGINT NOT NULL DEFAULT 0,
+    passage_count   BIGINT NOT NULL DEFAULT 0,
+    language        TEXT NOT NULL DEFAULT '',
+    error_code      TEXT NOT NULL DEFAULT '',
+    error           TEXT NOT NULL DEFAULT '',
+    tags            TEXT NOT NULL DEFAULT '[]',
+    run_id          TEXT NOT NULL DEFAULT '',
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL
+);
+
+CREATE INDEX document_blob ON document (blob);
+
+CREATE UNIQUE INDEX document_content ON document (workspace, sha256) WHERE forced = 0;
+
+CREATE INDEX document_sha256 ON document (workspace, sha256);
+
+CREATE INDEX document_workspace ON document (workspace, id);
+
+CREATE TABLE document_slice (
+    document_id TEXT NOT NULL,
+    generation  BIGINT NOT NULL,
+    kind        TEXT NOT NULL, -- text, elements
+    ord         BIGINT NOT NULL,
+    start       BIGINT NOT NULL, -- of text: its byte offset
+    data        BYTEA NOT NULL,
+    PRIMARY KEY (document_id, generation, kind, ord)
+);
+
+CREATE TABLE draft (
+    id           TEXT PRIMARY KEY,
+    workspace    TEXT NOT NULL REFERENCES workspace (id),
+    session_id   TEXT NOT NULL DEFAULT '',
+    title        TEXT NOT NULL DEFAULT '',
+    title_key    TEXT NOT NULL DEFAULT '', -- in lower case, to search in
+    status       TEXT NOT NULL,
+    version      BIGINT NOT NULL DEFAULT 0,
+    document_ids TEXT NOT NULL DEFAULT '[]',
+    categories   TEXT NOT NULL DEFAULT '[]',
+    tags         TEXT NOT NULL DEFAULT '[]',
+    run_id       TEXT NOT NULL DEFAULT '',
+    created_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL
+);
+
+CREATE INDEX draft_workspace ON draft (workspace, id);
+
+CREATE TABLE draft_version (
+    id         TEXT PRIMARY KEY,
+    draft_id   TEXT NOT NULL REFERENCES draft (id) ON DELETE CASCADE,
+    number     BIGINT NOT NULL,
+    parents    TEXT NOT NULL DEFAULT '[]',
+    author     TEXT NOT NULL DEFAULT '',
+    cause      TEXT NOT NULL,
+    name       TEXT NOT NULL DEFAULT '',
+    message    TEXT NOT NULL DEFAULT '',
+    title      TEXT NOT NULL,
+    content    TEXT NOT NULL,
+    words      BIGINT NOT NULL,
+    run_id     TEXT NOT NULL DEFAULT '', -- of the run that wrote it
+    created_at BIGINT NOT NULL,
+    UNIQUE (draft_id, number)
+);
+
+CREATE TABLE idempotency (
+    workspace   TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    run_id      TEXT NOT NULL DEFAULT '',
+    created_at  BIGINT NOT NULL,
+    PRIMARY KEY (workspace, key)
+);
+
+CREATE INDEX idempotency_created ON idempotency (created_at);
+
+CREATE TABLE page (
+    document_id TEXT NOT NULL,
+    generation  BIGINT NOT NULL,
+    number      BIGINT NOT NULL,
+    start       BIGINT NOT NULL,
+    "end"       BIGINT NOT NULL,
+    width       DOUBLE PRECISION NOT NULL, -- points
+    height      DOUBLE PRECISION NOT NULL,
+    words       BYTEA NOT NULL, -- packed, see words.go
+    problem     TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (document_id, generation, number)
+);
+
+CREATE TABLE passage (
+    id           TEXT PRIMARY KEY,
+    workspace    TEXT NOT NULL,
+    document_id  TEXT NOT NULL,
+    generation   BIGINT NOT NULL,
+    ord          BIGINT NOT NULL,
+    content      TEXT NOT NULL,
+    start        BIGINT NOT NULL,
+    "end"        BIGINT NOT NULL,
+    page_from    BIGINT NOT NULL DEFAULT 0,
+    page_to      BIGINT NOT NULL DEFAULT 0,
+    heading_path TEXT NOT NULL DEFAULT '[]',
+    hash         TEXT NOT NULL,
+    language     TEXT NOT NULL DEFAULT ''
+);
+
+CREATE UNIQUE INDEX passage_document ON passage (document_id, generation, ord);
+
+CREATE TABLE refresh_token (
+    hash       TEXT PRIMARY KEY, -- hex SHA-256
+    family     TEXT NOT NULL,
+    account_id TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    used_at    BIGINT NOT NULL DEFAULT 0,
+    next       TEXT NOT NULL DEFAULT '',
+    revoked    BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE INDEX refresh_token_expires ON refresh_token (expires_at);
+
+CREATE INDEX refresh_token_family ON refresh_token (family);
+
+CREATE TABLE run (
+    id          TEXT PRIMARY KEY,
+    workspace   TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    subject     TEXT NOT NULL, -- type of what it works on
+    subject_id  TEXT NOT NULL,
+    session_id  TEXT NOT NULL DEFAULT '',
+    input       TEXT NOT NULL DEFAULT '{}',
+    last_seq    BIGINT NOT NULL DEFAULT 0,
+    fence       BIGINT NOT NULL DEFAULT 0,
+    lease_owner TEXT NOT NULL DEFAULT '',
+    lease_until BIGINT NOT NULL DEFAULT 0, -- by the database's clock
+    attempt     BIGINT NOT NULL DEFAULT 0,
+    failures    BIGINT NOT NULL DEFAULT 0,
+    error_code  TEXT NOT NULL DEFAULT '',
+    error       TEXT NOT NULL DEFAULT '',
+    not_before  BIGINT NOT NULL DEFAULT 0,
+    compacted   BIGINT NOT NULL DEFAULT 0,
+    created_at  BIGINT NOT NULL,
+    ended_at    BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE INDEX run_due ON run (kind, not_before, id) WHERE status = 'queued';
+
+CREATE INDEX run_leased ON run (lease_until) WHERE status = 'running';
+
+CREATE INDEX run_subject ON run (subject_id, id);
+
+CREATE INDEX run_uncompacted ON run (ended_at) WHERE compacted = 0 AND ended_at > 0;
+
+CREATE INDEX run_workspace ON run (workspace, id);
+
+CREATE TABLE run_event (
+    run_id      TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    seq         BIGINT NOT NULL,
+    session_id  TEXT NOT NULL DEFAULT '',
+    session_seq BIGINT NOT NULL DEFAULT 0, -- dense per session
+    at          BIGINT NOT NULL,
+    type        TEXT NOT NULL,
+    data        TEXT NOT NULL,
+    PRIMARY KEY (run_id, seq)
+);
+
+CREATE UNIQUE INDEX run_event_session ON run_event (session_id, session_seq) WHERE session_seq > 0;
+
+CREATE TABLE run_step (
+    run_id  TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    key     TEXT NOT NULL,
+    done    BIGINT NOT NULL,
+    result  TEXT NOT NULL DEFAULT '',
+    attempt BIGINT NOT NULL,
+    at      BIGINT NOT NULL,
+    PRIMARY KEY (run_id, key)
+);
+
+CREATE TABLE segment (
+    id         TEXT PRIMARY KEY,
+    workspace  TEXT NOT NULL,
+    live       BIGINT NOT NULL, -- 0: being written, 1: seen, 2: replaced, its slices are being removed
+    run_id     TEXT NOT NULL DEFAULT '', -- of the process run that writes it; empty for a merge
+    bytes      BIGINT NOT NULL DEFAULT 0,
+    passages   BIGINT NOT NULL DEFAULT 0,
+    tokens     BIGINT NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL
+);
+
+CREATE INDEX segment_hidden ON segment (run_id, id) WHERE live <> 1;
+
+CREATE INDEX segment_workspace ON segment (workspace, live, id);
+
+CREATE TABLE segment_document (
+    segment_id  TEXT NOT NULL,
+    document_id TEXT NOT NULL,
+    dead        BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (segment_id, document_id)
+);
+
+CREATE INDEX segment_document_dead ON segment_document (dead, segment_id, document_id);
+
+CREATE INDEX segment_document_document ON segment_document (document_id);
+
+CREATE TABLE segment_slice (
+    segment_id TEXT NOT NULL,
+    ord        BIGINT NOT NULL,
+    data       BYTEA NOT NULL,
+    PRIMARY KEY (segment_id, ord)
+);
+
+CREATE TABLE trash (
+    id         TEXT PRIMARY KEY,
+    workspace  TEXT NOT NULL,
+    kind       TEXT NOT NULL, -- document, generation, draft
+    ref        TEXT NOT NULL, -- its id
+    generation BIGINT NOT NULL DEFAULT 0,
+    blob       TEXT NOT NULL DEFAULT '',
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE workspace (
+    id         TEXT PRIMARY KEY,
+    kind       TEXT NOT NULL, -- local, personal
+    created_at BIGINT NOT NULL
+);
