@@ -2,6 +2,7 @@ package summarize
 
 import (
 	"cmp"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -196,7 +197,7 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 		strong := strength(u, evidence)
 		if own >= bareCoverage || own >= foundCoverage && strong >= bareCoverage {
 			enough[id] = own + foundBonus*strong
-			fit[id] = enough[id] + both
+			fit[id] = (own+both)*f.density(u, wanted) + foundBonus*strong
 			best = max(best, enough[id])
 		}
 	}
@@ -207,6 +208,30 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 	}
 	return fit
 }
+
+// density is less than one for a table of which only some rows are about what is wanted.
+func (f *filling) density(u Unit, wanted []want) float64 {
+	if u.Kind != Table || u.Words > f.longestTable() {
+		return 1
+	}
+	s := f.survey
+	rows, hits := 0, 0
+	for row := range strings.SplitSeq(s.Sources[u.Source].Text.Content[u.Start:u.End], "\n") {
+		if terms := s.lookup(row, s.Sources[u.Source].Language); len(terms) > 0 {
+			rows++
+			if coverage(terms, wanted) > 0 {
+				hits++
+			}
+		}
+	}
+	if hits == 0 { // what is wanted stands above it
+		return 1
+	}
+	return math.Sqrt(float64(hits) / float64(rows))
+}
+
+// longestTable is from how many words on a table is too long for the post.
+func (f *filling) longestTable() int { return max(smallTable, f.words/tableShare) }
 
 // lookup gives the known terms of a text, sorted.
 func (s *Survey) lookup(text, lang string) []entry {
@@ -249,7 +274,7 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 	case u.Kind == Item:
 		return f.list(id, fit)
 	case u.Kind == Table || u.Kind == Code:
-		if u.Words > max(smallTable, f.words/tableShare) {
+		if u.Words > f.longestTable() {
 			return b, false
 		}
 		b.units = append(s.leadOf(u), id)
