@@ -299,9 +299,13 @@ func (v *victim) read(ctx context.Context, runID string) *reader {
 		}
 		sc := bufio.NewScanner(resp.Body)
 		sc.Buffer(nil, 16<<20)
-		for sc.Scan() {
-			if data, ok := strings.CutPrefix(sc.Text(), "data: "); ok {
+		data := ""
+		for sc.Scan() { // an event is one when its blank line has come: what a kill cut off is not
+			if line := sc.Text(); line == "" && data != "" {
 				rd.take(data)
+				data = ""
+			} else if d, ok := strings.CutPrefix(line, "data: "); ok {
+				data = d
 			}
 		}
 		resp.Body.Close()

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"byline/internal/engine/pdf/pdftest"
 )
 
 func TestMain(m *testing.M) {
@@ -34,11 +36,13 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	compiled := pdftest.Warm(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Setenv("EXAMPLES", examples)
+			e.Setenv("COMPILED", compiled)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

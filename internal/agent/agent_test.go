@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"byline/internal/document"
 	"byline/internal/draft"
@@ -203,6 +204,65 @@ func TestWishes(t *testing.T) {
 	}
 }
 
+func TestPages(t *testing.T) {
+	d := open(t)
+	w := d.write(draft.Wish{DocumentIDs: []string{d.add("mill.pdf", "%PDF-1.7\nnot looked at\n")}})
+	d.check(w)
+	if !strings.Contains(w.version.Content, "- Figures of the mill (mill.pdf), p. 1–4\n") {
+		t.Errorf("the pages are not told:\n%s", w.version.Content)
+	}
+	for _, c := range w.version.Citations {
+		if s := c.Spans[0]; s.Page < 1 || s.Page > 4 || s.DocumentName != "mill.pdf" {
+			t.Errorf("span %+v", s)
+		}
+	}
+}
+
+// Texts without headings get headings of key phrases, and these say so.
+func TestSuggestedHeadings(t *testing.T) {
+	d := open(t)
+	var text strings.Builder
+	for i := range 6 {
+		fmt.Fprintf(&text, "The water mill was sold in the %dth round for %d euros. A rope bridge crosses the gorge at post %d near the forest.\n\n", i+4, 100*i+70, i+12)
+		fmt.Fprintf(&text, "Owners of the water mill pay %d euros of tax on it. Nobody has counted the steps of the rope bridge since %d or so.\n\n", 31*i+5, 1950+i)
+	}
+	w := d.write(draft.Wish{DocumentIDs: []string{d.add("mill.txt", text.String())}})
+	d.check(w)
+	for _, heading := range []string{"## Water mill *(suggested heading)*\n", "## Rope bridge *(suggested heading)*\n"} {
+		if !strings.Contains(w.version.Content, heading) {
+			t.Errorf("%q is missing:\n%s", heading, w.version.Content)
+		}
+	}
+}
+
+// A source that is processed anew while the post is written is read again.
+func TestProcessedMeanwhile(t *testing.T) {
+	d := open(t)
+	id := d.add("heating.md", heating)
+	now := once(1, errBusy)
+	d.hooks.search = func() error {
+		if now() == nil {
+			return nil
+		}
+		ctx := context.Background()
+		if _, _, err := d.store.Process(ctx, ident.Local, id, true, "", nil); err != nil {
+			return err
+		}
+		for {
+			doc, err := d.store.Document(ctx, ident.Local, id)
+			if err != nil || doc.Generation > 1 {
+				return err
+			}
+			time.Sleep(5 * time.Millisecond) // nothing tells of a document's generation
+		}
+	}
+	w := d.write(draft.Wish{DocumentIDs: []string{id}})
+	d.check(w)
+	if n := w.events(runs.EventNotice); len(n) != 1 || !strings.Contains(string(n[0].Data), "source_changed") {
+		t.Errorf("notices %v", n)
+	}
+}
+
 var errBusy = fault.New(fault.Unavailable, "busy", "Busy.")
 
 // once fails at the n-th call.
@@ -223,14 +283,10 @@ func TestInterruptedSection(t *testing.T) {
 	third := once(3, errBusy)
 	var sections []string
 	d.hooks.event = func(kind string) error {
-		if kind == runs.EventSection {
-			err := third()
-			if err == nil {
-				return nil
-			}
-			return err
+		if kind != runs.EventSection {
+			return nil
 		}
-		return nil
+		return third()
 	}
 	w := d.write(draft.Wish{DocumentIDs: ids})
 	d.check(w)

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,6 +107,7 @@ func open(t *testing.T) *desk {
 	pipeline := ingest.New(s, blobs, map[string]ingest.Extractor{
 		string(extract.Markdown):  reads(markdown.Extract),
 		string(extract.PlainText): reads(extract.Plain),
+		string(extract.PDF):       paged,
 	})
 	writer := agent.New(d, s, d)
 	d.worker = runs.NewWorker(queue{s, &d.hooks}, s.Bus(), runs.WorkerOptions{
@@ -135,6 +137,29 @@ func reads(read func(string, extract.Sink) error) ingest.Extractor {
 		}
 		return read(string(b), sink)
 	}
+}
+
+// paged stands for the PDF engine: each page has a heading and two sentences.
+func paged(_ context.Context, _ blob.File, _ int64, sink extract.Sink) error {
+	if err := sink.Begin(extract.Info{Title: "Figures of the mill", Pages: 4}); err != nil {
+		return err
+	}
+	for i, noun := range []string{"wheel", "weir", "bakery", "barn"} {
+		heading := "The " + noun
+		body := fmt.Sprintf("The %s of the mill was repaired for %d euros. It is open to visitors on Sundays in summer.", noun, 1200*(i+1))
+		err := sink.Part(extract.Part{
+			Text: heading + "\n\n" + body + "\n\n",
+			Elements: []extract.Element{
+				{Kind: extract.Heading, Level: 2, End: len(heading), Page: i + 1},
+				{Kind: extract.Paragraph, Start: len(heading) + 2, End: len(heading) + 2 + len(body), Page: i + 1},
+			},
+			Page: &extract.Page{Number: i + 1, Width: 595, Height: 842},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wait waits for the end of a run.

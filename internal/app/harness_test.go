@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,9 +25,8 @@ import (
 	"byline/internal/app"
 	"byline/internal/cli"
 	"byline/internal/config"
+	"byline/internal/engine/pdf/pdftest"
 	"byline/internal/engine/sandbox"
-
-	"os"
 )
 
 // The extractor's child is this test binary.
@@ -44,6 +44,17 @@ type system struct {
 	app    *app.App
 	url    string
 	router routers.Router
+}
+
+// warm gives a system a compiled PDF engine, for tests that read PDFs.
+func warm(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(pdftest.Warm(t), dir+"/cache"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // open starts a system in dir with settings such as "BYLINE_REGISTRATION=open".

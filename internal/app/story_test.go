@@ -338,7 +338,9 @@ func TestUploads(t *testing.T) {
 
 // Documents that cannot be read end failed with a reason of their own; the others go on.
 func TestBadDocuments(t *testing.T) {
-	s := open(t, t.TempDir())
+	dir := t.TempDir()
+	warm(t, dir)
+	s := open(t, dir)
 	p := s.register("owner@example.com")
 	for name, tc := range map[string]struct {
 		file file

@@ -228,20 +228,25 @@ func (c *client) events(ctx context.Context, runID string, at *cursor, each func
 	}
 	sc := bufio.NewScanner(resp.Body)
 	sc.Buffer(nil, 16<<20)
+	data := ""
 	for sc.Scan() {
 		name, text, _ := strings.Cut(sc.Text(), ": ")
-		if name == "retry" {
+		switch name {
+		case "retry":
 			if ms, err := strconv.Atoi(text); err == nil {
 				at.retry = time.Duration(ms) * time.Millisecond
 			}
+		case "data":
+			data = text
 		}
-		if name != "data" {
-			continue
+		if sc.Text() != "" || data == "" {
+			continue // an event is whole with its blank line; what a broken connection cut off comes again
 		}
 		var e event
-		if err := json.Unmarshal([]byte(text), &e); err != nil {
+		if err := json.Unmarshal([]byte(data), &e); err != nil {
 			return false, fmt.Errorf("read event after %d: %w", at.seq, err)
 		}
+		data = ""
 		at.seq = e.Seq
 		if err := each(e); err != nil {
 			return true, err

@@ -230,7 +230,9 @@ func (l *library) events(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "retry: 1\n\n: ping\n\n")
 	w.(http.Flusher).Flush()
 	for i := after; i < len(l.log); i++ {
-		if n < len(l.cuts) && i-after == l.cuts[n] {
+		if n < len(l.cuts) && i-after == l.cuts[n] { // in the midst of an event, as a killed server does
+			fmt.Fprintf(w, "id: %d\ndata: {\"seq\":%d,\"run", i+1, i+1)
+			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}
 		fmt.Fprintf(w, "id: %d\ndata: %s\n\n", i+1, `{"seq":`+fmt.Sprint(i+1)+`,"run_id":"R1",`+l.log[i][1:])

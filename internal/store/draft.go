@@ -249,7 +249,7 @@ func (v Drafts) AddVersion(ctx context.Context, l runs.Lease, r draft.Result, ev
 		log := slices.Clone(events) // the transaction may be tried again
 		for i, e := range log {
 			if e.Type == runs.EventVersion && e.Data == nil {
-				log[i].Data = versionCreated{DraftID: d.ID, VersionID: added.ID, Number: added.Number}
+				log[i].Data = versionCreated{DraftID: d.ID, VersionID: added.ID, Number: added.Number, Words: added.Words}
 			}
 		}
 		return t.appendEvents(l, log...)
@@ -262,4 +262,5 @@ type versionCreated struct {
 	DraftID   string `json:"draft_id"`
 	VersionID string `json:"version_id"`
 	Number    int    `json:"number"`
+	Words     int    `json:"words"`
 }

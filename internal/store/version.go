@@ -97,11 +97,11 @@ func (t *tx) addVersion(d *draft.Draft, v draft.Version, run string) (draft.Vers
 	if err != nil {
 		return draft.Version{}, err
 	}
-	v.Citations, err = t.addCitations(d.Workspace, v.ID, v.Citations)
+	v.Citations, err = t.addCitations(d.Workspace, v.ID, v.Citations, run != "") // its readers know them by their ids already
 	return v, err
 }
 
-func (t *tx) addCitations(ws ident.Workspace, versionID string, list []draft.Citation) ([]draft.Citation, error) {
+func (t *tx) addCitations(ws ident.Workspace, versionID string, list []draft.Citation, keepIDs bool) ([]draft.Citation, error) {
 	alive, err := t.quoted(ws, list)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,9 @@ func (t *tx) addCitations(ws ident.Workspace, versionID string, list []draft.Cit
 	var rows, links [][]any
 	for i := range list {
 		c := &list[i]
-		c.ID, c.Spans = ident.New(), slices.Clone(c.Spans)
+		if c.Spans = slices.Clone(c.Spans); c.ID == "" || !keepIDs {
+			c.ID = ident.New()
+		}
 		linked := map[string]bool{}
 		for j := range c.Spans {
 			sp := &c.Spans[j]

@@ -3,6 +3,7 @@ package cite
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -17,7 +18,7 @@ const (
 	Connective Kind = "connective" // a leading connective ("However,") is dropped; the next letter may become a capital
 	Join       Kind = "join"       // a line break within a sentence becomes a space, or nothing where a hyphen or no space was meant
 	Escape     Kind = "escape"     // a backslash before a mark that would be read as Markdown
-	Unlink     Kind = "unlink"     // the marks of a link that leads nowhere outside its source are dropped, its words stay
+	Unlink     Kind = "unlink"     // marks that lead nowhere outside of the source are dropped: those of a link, whose words stay, and of a footnote
 	Fence      Kind = "fence"      // lines that must keep their columns are put between fences of code
 )
 
@@ -34,7 +35,7 @@ func Apply(quote string, edits []Edit) (string, error) {
 	var b strings.Builder
 	at := 0
 	for _, e := range edits {
-		if e.At < at || e.At+len(e.Drop) > len(quote) || quote[e.At:e.At+len(e.Drop)] != e.Drop {
+		if e.At < at || e.At > len(quote) || !strings.HasPrefix(quote[e.At:], e.Drop) {
 			return "", fmt.Errorf("edit %s at %d does not fit the quote", e.Kind, e.At)
 		}
 		b.WriteString(quote[at:e.At])
@@ -54,14 +55,14 @@ func Check(text string, start, end int, quote, claim string, edits []Edit) error
 	if text[start:end] != quote {
 		return fmt.Errorf("the quote is not what stands at %d:%d", start, end)
 	}
+	got, err := Apply(quote, edits)
+	if err != nil {
+		return err
+	}
 	for _, e := range edits {
 		if !e.allowed(quote) {
 			return fmt.Errorf("edit %s at %d may not turn %q into %q", e.Kind, e.At, e.Drop, e.Put)
 		}
-	}
-	got, err := Apply(quote, edits)
-	if err != nil {
-		return err
 	}
 	if got != claim {
 		return fmt.Errorf("the claim is not its quote: %q, want %q", claim, got)
@@ -69,30 +70,34 @@ func Check(text string, start, end int, quote, claim string, edits []Edit) error
 	return nil
 }
 
-// allowed tells whether the edit does only what its kind may.
+// allowed tells whether the edit does only what its kind may. It must fit the quote.
 func (e Edit) allowed(quote string) bool {
 	switch e.Kind {
 	case Connective:
-		return e.At == 0 && droppedConnective(e.Drop, e.Put)
+		only, ok := LeadingConnective(quote)
+		return ok && e == only
 	case Join:
 		return joinsLines(e.Drop, e.Put)
 	case Escape:
 		return e.Drop == "" && e.Put == `\` && e.At < len(quote) && quote[e.At] < utf8.RuneSelf && (unicode.IsPunct(rune(quote[e.At])) || unicode.IsSymbol(rune(quote[e.At])))
 	case Unlink:
-		return e.Put == "" && (e.Drop == "[" || e.Drop == "![" || strings.HasPrefix(e.Drop, "](") && strings.IndexAny(e.Drop, " \n)") == len(e.Drop)-1 && e.Drop[len(e.Drop)-1] == ')')
+		return e.Put == "" && (e.Drop == "[" || e.Drop == "![" || linkEnd.MatchString(e.Drop) || footnote.MatchString(e.Drop))
 	case Fence:
 		return e.Drop == "" && (e.At == 0 && e.Put == "```\n" || e.At == len(quote) && e.Put == "\n```")
 	}
 	return false
 }
 
-// connectives tie a sentence to the one before it without saying anything of their own.
+// connectives tie a sentence to the one before it without saying anything of their own. Those without a comma may have one.
 var connectives = []string{
 	"However,", "Moreover,", "Furthermore,", "In addition,", "Additionally,", "Also,", "Besides,", "Nevertheless,", "Nonetheless,", "Still,", "Meanwhile,",
 	"For example,", "For instance,", "In fact,", "Indeed,", "And", "But", "So", "Thus,", "Hence,", "Therefore,", "Consequently,", "As a result,", "In short,",
 	"Finally,", "Similarly,", "Likewise,", "On the other hand,", "By contrast,", "In contrast,", "Then,",
 	"그러나", "그런데", "그리고", "하지만", "또한", "따라서", "그래서", "그러므로", "게다가", "한편", "반면", "즉,", "예를 들어", "예를 들면",
 }
+
+// subjects are the words behind "And", "But" and "So" that show these to be connectives: "But for the grant" and "So far" are none.
+var subjects = strings.Fields("a an the it its they their we our he his she her you your there these those this")
 
 // LeadingConnective gives the edit that drops the connective at the begin of a sentence; ok is false where there is none.
 func LeadingConnective(quote string) (e Edit, ok bool) {
@@ -101,45 +106,44 @@ func LeadingConnective(quote string) (e Edit, ok bool) {
 			continue
 		}
 		n := len(c)
-		if !strings.HasSuffix(c, ",") && strings.HasPrefix(quote[n:], ",") {
-			n++
+		comma := strings.HasSuffix(c, ",")
+		if !comma && strings.HasPrefix(quote[n:], ",") {
+			n, comma = n+1, true
 		}
 		rest := strings.TrimLeft(quote[n:], " \n")
-		n, spaces := len(quote)-len(rest), len(quote)-n-len(rest)
-		if rest == "" || spaces == 0 {
+		if rest == "" || len(rest) == len(quote)-n || !comma && c[0] < utf8.RuneSelf && !beginsClause(rest) {
 			continue
 		}
+		n = len(quote) - len(rest)
 		first, size := utf8.DecodeRuneInString(rest)
-		drop, put := quote[:n], ""
 		if up := unicode.ToUpper(first); up != first {
-			drop, put = quote[:n+size], string(up)
+			return Edit{Kind: Connective, Drop: quote[:n+size], Put: string(up)}, true
 		}
-		return Edit{Kind: Connective, Drop: drop, Put: put}, true
+		return Edit{Kind: Connective, Drop: quote[:n]}, true
 	}
 	return Edit{}, false
 }
 
-func droppedConnective(drop, put string) bool {
-	if put != "" {
-		last, size := utf8.DecodeLastRuneInString(drop)
-		if string(unicode.ToUpper(last)) != put {
-			return false
-		}
-		drop = drop[:len(drop)-size]
-	}
-	word := strings.TrimRight(drop, " \n")
-	if word == drop {
-		return false
-	}
-	return slices.Contains(connectives, word) || slices.Contains(connectives, strings.TrimSuffix(word, ","))
+// beginsClause tells whether a text begins with a subject: a pronoun, an article, a name or a number.
+func beginsClause(s string) bool {
+	word, _, _ := strings.Cut(s, " ")
+	first, _ := utf8.DecodeRuneInString(word)
+	return unicode.IsUpper(first) || unicode.IsDigit(first) || slices.Contains(subjects, word)
 }
 
-// joinsLines tells whether drop is nothing but a line break with what belongs to it: spaces, marks of a block quote, a hyphen before it.
+var (
+	// linkEnd is what stands behind the words of a link: where it leads, without white space, and a title in quotes.
+	linkEnd  = regexp.MustCompile(`^\]\((?:<[^<>\n]*>|(?:[^\s()]|\([^\s()]*\))*)(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'))?\)$`)
+	footnote = regexp.MustCompile(`^\[\^[^\[\]\s]+\]$`)
+)
+
+// joinsLines tells whether drop is nothing but a line break with what belongs to it: spaces, marks of a block
+// quote, a hyphen or the backslash of a hard break before it.
 func joinsLines(drop, put string) bool {
 	if put != "" && put != " " {
 		return false
 	}
-	rest := drop
+	rest := strings.TrimPrefix(drop, `\`)
 	if put == "" {
 		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "-"), "\u00ad")
 	}

@@ -13,14 +13,13 @@ const lookahead = 4
 // composer turns sheets into parts. It knows the font sizes seen so far, and the pages around the one it composes.
 type composer struct {
 	sink    extract.Sink
-	pages   int
 	waiting []sheet
 	before  []edge      // the edges of the page composed last
 	sizes   map[int]int // letters per font size, in half points
 }
 
-func newComposer(pages int, sink extract.Sink) *composer {
-	return &composer{sink: sink, pages: pages, sizes: map[int]int{}}
+func newComposer(sink extract.Sink) *composer {
+	return &composer{sink: sink, sizes: map[int]int{}}
 }
 
 func (c *composer) add(s sheet) error {

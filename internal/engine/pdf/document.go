@@ -19,9 +19,8 @@ var (
 	ErrNoPage   = fault.New(fault.NotFound, "page_not_found", "There is no such page in this document.")
 )
 
-// PDFium's error codes.
+// PDFium's error codes that are not about damage.
 const (
-	errFormat   = 3
 	errPassword = 4
 	errSecurity = 5
 )
@@ -33,13 +32,8 @@ type document struct {
 	pages  int
 }
 
-// Source is the bytes of a document.
-type Source interface {
-	io.ReadSeeker
-}
-
 // open reads the document's structure; size is in bytes.
-func (l *Library) open(ctx context.Context, src Source, size int64) (*document, error) {
+func (l *Library) open(ctx context.Context, src io.ReadSeeker, size int64) (*document, error) {
 	in, err := l.instance(ctx)
 	if err != nil {
 		return nil, err
@@ -51,7 +45,7 @@ func (l *Library) open(ctx context.Context, src Source, size int64) (*document, 
 	return d, nil
 }
 
-func (d *document) load(src Source, size int64) error {
+func (d *document) load(src io.ReadSeeker, size int64) error {
 	if size <= 0 || size > 1<<32-1 {
 		return ErrBroken
 	}
@@ -82,8 +76,7 @@ func (d *document) load(src Source, size int64) error {
 
 // trapped says what it means that the guest stopped: out of memory if it has grown to its limit, broken otherwise.
 func (d *document) trapped(err error) error {
-	limit, _ := d.mem.Grow(0)
-	if _, ok := d.mem.Grow(1); !ok && limit > 0 {
+	if _, ok := d.mem.Grow(1); !ok {
 		return ErrMemory.Because(err)
 	}
 	return ErrBroken.Because(err)
@@ -91,7 +84,7 @@ func (d *document) trapped(err error) error {
 
 // Extract reads a document of size bytes and gives the sink one part per page, in order. More than maxPages pages are
 // refused; 0 allows any number. A page that cannot be read is a part with a problem, and the others go on.
-func (l *Library) Extract(ctx context.Context, src Source, size int64, maxPages int, sink extract.Sink) (err error) {
+func (l *Library) Extract(ctx context.Context, src io.ReadSeeker, size int64, maxPages int, sink extract.Sink) (err error) {
 	d, err := l.open(ctx, src, size)
 	if err != nil {
 		return err
@@ -104,20 +97,47 @@ func (l *Library) Extract(ctx context.Context, src Source, size int64, maxPages 
 		return err
 	}
 	r := newReader(d)
-	c := newComposer(d.pages, sink)
-	for n := 1; n <= d.pages; n++ {
+	c := newComposer(sink)
+	for n, traps := 1, 0; n <= d.pages; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		s := r.page(n)
-		if d.err != nil {
-			return d.trapped(d.err)
+		if d.err != nil { // this instance is of no use any more, but the next may be
+			if traps++; traps > maxTraps {
+				return d.trapped(d.err)
+			}
+			s = sheet{number: n, width: s.width, height: s.height, problem: "bad_page"}
+			if err := d.reopen(l, src, size); err != nil {
+				return err
+			}
+			r = newReader(d)
 		}
 		if err := c.add(s); err != nil {
 			return err
 		}
 	}
 	return c.flush()
+}
+
+// maxTraps is how many pages of one document may break PDFium before the whole is given up.
+const maxTraps = 16
+
+// reopen opens the document again in a fresh instance.
+func (d *document) reopen(l *Library, src io.ReadSeeker, size int64) error {
+	pages, trap := d.pages, d.trapped(d.err)
+	if err := d.close(); err != nil {
+		return err
+	}
+	fresh, err := l.open(d.ctx, src, size)
+	if err != nil {
+		return errors.Join(trap, err)
+	}
+	*d = *fresh
+	if d.pages != pages {
+		return ErrBroken
+	}
+	return nil
 }
 
 // title is the title from the document's metadata, if it says anything: many programs put a file name there.

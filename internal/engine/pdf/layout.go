@@ -36,9 +36,13 @@ func compose(s *sheet, body float32) extract.Part {
 // blocks groups lines: a new block begins where the type face, the distance or the indent changes, or a bullet stands.
 func blocks(lines []line, body float32) []block {
 	var out []block
+	contents := isContents(lines)
 	for i := range lines {
 		l := &lines[i]
 		kind, level := classify(l, body)
+		if contents && kind == extract.Heading && outerNumber(l.String()) >= 0 {
+			kind, level = extract.Item, 0
+		}
 		if len(out) > 0 {
 			last := &out[len(out)-1]
 			if continues(last, l, kind, level) {
@@ -54,20 +58,41 @@ func blocks(lines []line, body float32) []block {
 	return out
 }
 
+// isContents tells a page of a table of contents: its chapters look like headings, but begin nothing.
+func isContents(lines []line) bool {
+	const fewest = 3
+	n := 0
+	for i := range lines {
+		if lines[i].leaders {
+			n++
+		}
+	}
+	return n >= fewest
+}
+
 var (
 	numbered = regexp.MustCompile(`^(\d{1,3}(?:\.\d{1,3}){0,5})\.?\s+\p{L}`)
 	chapter  = regexp.MustCompile(`^(?i:chapter|part|appendix|kapitel|teil|anhang|section)\s+(\d+|[A-Z]|[IVXLC]+)\b`)
-	bullet   = regexp.MustCompile(`^([•◦▪‣●○■□–—∙·*-]|\(?(\d{1,3}|[a-z]|[ivx]{1,4})[.)])( |$)`)
+	bullet   = regexp.MustCompile(`^[•◦▪‣●○■□–—∙·*-]( |$)|^\(?(\d{1,3}|[a-z]|[ivx]{1,4})[.)] `)
 )
 
 // classify guesses from one line what element it begins.
 func classify(l *line, body float32) (extract.Kind, int) {
+	switch {
+	case l.leaders:
+		return extract.Item, 0
+	case l.running:
+		return extract.Paragraph, 0
+	}
+	if l.mono {
+		return extract.Code, 0
+	}
 	text := l.String()
 	ratio := float32(1)
 	if body > 0 {
 		ratio = l.size / body
 	}
-	if level := headingLevel(text, ratio, l.bold); level > 0 {
+	if level := headingLevel(text, ratio, l.face.bold); level > 0 {
 		return extract.Heading, level
 	}
 	if bullet.MatchString(text) {
@@ -104,17 +129,21 @@ func headingLevel(text string, ratio float32, bold bool) int {
 // continues tells whether l is a further line of b.
 func continues(b *block, l *line, kind extract.Kind, level int) bool {
 	last := &b.lines[len(b.lines)-1]
+	if b.kind == extract.Code || kind == extract.Code {
+		return b.kind == kind && l.y0 > last.y0 && l.y0-last.y1 < last.height()
+	}
 	if differ(last.size, l.size, 0.08) || kind == extract.Item {
 		return false
 	}
 	pitch := max(last.height(), l.height())
 	gap := l.y0 - last.y1
 	if b.kind == extract.Heading {
-		return kind == extract.Heading && last.bold == l.bold && gap < 0.6*pitch && gap > -pitch && len(b.lines) < 4 &&
+		goesOn := kind == extract.Heading || b.level == 4 // bold text may be a whole paragraph, which settle finds out
+		return goesOn && last.face.bold == l.face.bold && gap < 0.6*pitch && gap > -pitch && (len(b.lines) < 4 || b.level == 4) &&
 			!numbered.MatchString(l.String())
 	}
 	if kind == extract.Heading {
-		return level == 4 && last.bold == l.bold && near(gap, pitch) // bold running text is no heading
+		return level == 4 && last.face.bold == l.face.bold && near(gap, pitch) // bold running text is no heading
 	}
 	if gap < -pitch/2 { // up again: the next column
 		return !ends(last) && startsLower(l)
@@ -170,10 +199,12 @@ type writer struct {
 	text     strings.Builder
 	elements []extract.Element
 	page     *extract.Page
+	code     bool // lines stay lines
 }
 
 func (w *writer) block(b block) {
 	start := w.text.Len()
+	w.code = b.kind == extract.Code
 	for i := range b.lines {
 		w.line(&b.lines[i], b.lines[i+1:])
 	}
@@ -191,13 +222,15 @@ func (w *writer) line(l *line, after []line) {
 		word := &l.words[i]
 		letters := word.text
 		lastOfLine := i == len(l.words)-1
-		joined := lastOfLine && len(after) > 0 && joins(l, &after[0])
+		joined := !w.code && lastOfLine && len(after) > 0 && joins(l, &after[0])
 		if joined {
 			letters = letters[:len(letters)-1]
 		}
 		w.word(letters, word.box)
 		switch {
-		case joined, lastOfLine && (len(after) == 0 || unspaced(l, &after[0])):
+		case joined, !lastOfLine && l.words[i+1].glued, lastOfLine && (len(after) == 0 || unspaced(l, &after[0])):
+		case lastOfLine && w.code:
+			w.text.WriteByte('\n')
 		default:
 			w.text.WriteByte(' ')
 		}

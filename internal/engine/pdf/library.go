@@ -52,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Library, error) {
 		config = config.WithCompilationCache(cache)
 	}
 	pool, err := webassembly.Init(webassembly.Config{
-		Context:       ctx,
+		Context:       withMemory(ctx),
 		MaxTotal:      1,
 		FSConfig:      wazero.NewFSConfig(), // nothing: the default shows the host's whole file system to the guest
 		RuntimeConfig: config,
@@ -96,7 +96,7 @@ type instance struct {
 	err     error  // the first call that failed: a trap, after which this instance is of no use
 }
 
-const scratchSize = 64
+const scratchSize = 264
 
 func (l *Library) instance(ctx context.Context) (*instance, error) {
 	binding, err := l.pool.GetInstanceWithContext(ctx)
@@ -150,14 +150,9 @@ func (in *instance) float(name string, args ...uint64) float32 {
 	return api.DecodeF32(in.call(name, args...))
 }
 
-// f32 and f64 read the i-th value of the scratch area.
+// f32 reads the i-th float of the scratch area.
 func (in *instance) f32(i uint32) float32 {
 	v, _ := in.mem.ReadFloat32Le(in.scratch + 4*i)
-	return v
-}
-
-func (in *instance) f64(i uint32) float64 {
-	v, _ := in.mem.ReadFloat64Le(in.scratch + 8*i)
 	return v
 }
 

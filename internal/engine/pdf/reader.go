@@ -1,8 +1,11 @@
 package pdf
 
 import (
+	"encoding/binary"
 	"math"
+	"regexp"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -29,14 +32,18 @@ type line struct {
 	box
 	words    []word
 	size     float32 // font size of most of its letters, points
-	bold     bool
-	hyphened bool // its last word goes on in the next line; the hyphen itself is the word's last character
+	face     face    // of its first letter
+	mono     bool    // its first and its last letter have a fixed pitch: most likely program text
+	leaders  bool    // dots led to a page number: an entry of a table of contents
+	running  bool    // it stands on other pages too, and is all that stands on this one
+	hyphened bool    // its last word goes on in the next line; the hyphen itself is the word's last character
 }
 
 type word struct {
 	box
-	text []rune
-	size float32
+	text  []rune
+	style style
+	glued bool // no space before it
 }
 
 func (l *line) letters() int {
@@ -51,16 +58,19 @@ func (l *line) letters() int {
 type reader struct {
 	d                                   *document
 	unicode, charBox, fontSize, matrix  api.Function
-	weight, loadPage, loadText, closeTP api.Function
-	runes                               []rune // arenas of a page: words are slices of it
+	font, loadPage, loadText, closeText api.Function
+	runes                               []rune // of the page; words are slices of it
+	faces                               map[string]face
+	object                              api.Function
+	last                                style
 }
 
 func newReader(d *document) *reader {
 	f := d.impl.Fn
 	return &reader{
 		d: d, unicode: f("FPDFText_GetUnicode"), charBox: f("FPDFText_GetLooseCharBox"), fontSize: f("FPDFText_GetFontSize"),
-		matrix: f("FPDFText_GetMatrix"), weight: f("FPDFText_GetFontWeight"),
-		loadPage: f("FPDF_LoadPage"), loadText: f("FPDFText_LoadPage"), closeTP: f("FPDFText_ClosePage"),
+		matrix: f("FPDFText_GetMatrix"), font: f("FPDFText_GetFontInfo"), object: f("FPDFText_GetTextObject"), faces: map[string]face{},
+		loadPage: f("FPDF_LoadPage"), loadText: f("FPDFText_LoadPage"), closeText: f("FPDFText_ClosePage"),
 	}
 }
 
@@ -88,6 +98,7 @@ func (f frame) place(l, t, r, b float32) box {
 func (r *reader) page(n int) sheet {
 	s := sheet{number: n}
 	d := r.d
+	r.last = style{}
 	page := d.callFn(r.loadPage, d.handle, uint64(n-1))
 	if page == 0 {
 		s.problem = "bad_page"
@@ -101,7 +112,7 @@ func (r *reader) page(n int) sheet {
 		s.problem = "bad_page"
 		return s
 	}
-	defer d.callFn(r.closeTP, text)
+	defer d.callFn(r.closeText, text)
 	r.read(&s, text, f)
 	return s
 }
@@ -130,37 +141,60 @@ const (
 
 // read splits the characters of a text page into words and lines.
 func (r *reader) read(s *sheet, text uint64, f frame) {
-	d := r.d
-	count := int(int32(d.call("FPDFText_CountChars", text)))
-	r.runes = make([]rune, 0, max(count, 0))
-	var b builder
-	b.sheet = s
+	letters := r.letters(text)
+	r.runes = make([]rune, 0, len(letters))
+	b := builder{reader: r, sheet: s, text: text, frame: f}
 	unread := 0
-	for i := 0; i < count && d.err == nil; i++ {
-		c := rune(uint32(d.callFn(r.unicode, text, uint64(i))))
+	for i, c := range letters {
 		switch {
 		case c == '\n' || c == '\r':
 			b.endLine(false)
 			continue
 		case c == hyphenMark || c == hyphenMarkBig:
-			r.letter(&b, text, i, '-', f)
+			b.letter(i, '-')
 			b.endLine(true)
 			continue
 		case unicode.IsSpace(c):
 			b.endWord()
 			continue
 		}
-		c = readable(c)
-		if c < 0 {
+		if c = readable(c); c < 0 {
 			unread++
 			continue
 		}
-		r.letter(&b, text, i, c, f)
+		b.letter(i, c)
 	}
 	b.endLine(false)
-	if unread*10 > count*3 {
+	if unread*10 > len(letters)*3 {
 		s.problem = "bad_unicode_map"
 	}
+}
+
+// letters gives the characters of a text page. A call into the guest costs more than most of what PDFium does in it, so
+// they come in one, unless some character is not one unit of UTF-16 and the numbering would not fit.
+func (r *reader) letters(text uint64) []rune {
+	d := r.d
+	count := int(int32(d.call("FPDFText_CountChars", text)))
+	if count <= 0 || d.err != nil {
+		return nil
+	}
+	letters := make([]rune, count)
+	buf := d.call("malloc", uint64(2*count+2))
+	if buf == 0 {
+		return nil
+	}
+	defer d.call("free", buf)
+	written := int(int32(d.call("FPDFText_GetText", text, 0, uint64(count), buf)))
+	units, ok := d.mem.Read(uint32(buf), uint32(2*count))
+	fits := ok && d.err == nil && written == count+1
+	for i := 0; i < count && fits; i++ {
+		letters[i] = rune(units[2*i]) | rune(units[2*i+1])<<8
+		fits = !utf16.IsSurrogate(letters[i])
+	}
+	for i := 0; i < count && !fits; i++ {
+		letters[i] = rune(uint32(d.callFn(r.unicode, text, uint64(i))))
+	}
+	return letters
 }
 
 // readable gives the letter that stands for c in text, or -1 if nothing does: control characters and private places of
@@ -176,98 +210,55 @@ func readable(c rune) rune {
 	return c
 }
 
-// letter adds the i-th character if it stands on the visible page.
-func (r *reader) letter(b *builder, text uint64, i int, c rune, f frame) {
-	d := r.d
-	if d.callFn(r.charBox, text, uint64(i), d.at(0)) == 0 {
-		return
-	}
-	at := f.place(d.f32(0), d.f32(1), d.f32(2), d.f32(3))
-	if at.x1 <= 0 || at.y1 <= 0 || at.x0 >= f.width || at.y0 >= f.height {
-		return
-	}
-	if !b.inWord {
-		b.startWord(at, r.size(text, i), r.runes)
-		if b.fresh {
-			b.bold = int32(d.callFn(r.weight, text, uint64(i))) >= 600
-			b.fresh = false
-		}
-	}
-	r.runes = append(r.runes, c)
-	b.word.text = r.runes[len(r.runes)-len(b.word.text)-1:]
-	b.word.add(at)
+// face is what a font's name and flags say of it.
+type face struct{ bold, mono bool }
+
+var (
+	boldName = regexp.MustCompile(`(?i)bold|black|heavy|demi|cmbx|sfbx|cmssbx|-medi`)
+	monoName = regexp.MustCompile(`(?i)mono|courier|cmtt|cmsltt|cmitt|sftt|consol|typewriter|menlo`)
+)
+
+// style is what the letters of one text object have in common.
+type style struct {
+	object uint64
+	size   float32 // as printed, in points: fonts of size 1 with a large matrix are common
+	face   face
 }
 
-// size is the size of the i-th character as printed, in points: fonts of size 1 with a large matrix are common.
-func (r *reader) size(text uint64, i int) float32 {
+// style looks at the i-th character, unless it belongs to the same text object as the last that was looked at.
+func (r *reader) style(text uint64, i int) style {
 	d := r.d
+	object := d.callFn(r.object, text, uint64(i))
+	if object == r.last.object && object != 0 {
+		return r.last
+	}
 	size := math.Float64frombits(d.callFn(r.fontSize, text, uint64(i)))
 	if d.callFn(r.matrix, text, uint64(i), d.at(0)) != 0 {
 		size *= math.Hypot(float64(d.f32(2)), float64(d.f32(3)))
 	}
 	if math.IsNaN(size) || size > 1000 {
-		return 0
+		size = 0
 	}
-	return float32(size)
+	r.last = style{object: object, size: float32(size), face: r.face(text, i)}
+	return r.last
 }
 
-// builder collects letters into words and words into lines.
-type builder struct {
-	sheet  *sheet
-	line   line
-	word   word
-	inWord bool
-	fresh  bool
-	bold   bool
-}
-
-func (b *builder) startWord(at box, size float32, _ []rune) {
-	b.inWord = true
-	b.fresh = len(b.line.words) == 0
-	b.word = word{box: at, size: size}
-}
-
-func (b *builder) endWord() {
-	if !b.inWord {
-		return
+// face looks at the font of the i-th character.
+func (r *reader) face(text uint64, i int) face {
+	const longest = scratchSize - 8
+	d := r.d
+	n := d.callFn(r.font, text, uint64(i), d.at(1), longest, d.at(0))
+	if n == 0 || n > longest {
+		return face{}
 	}
-	b.inWord = false
-	if len(b.line.words) == 0 {
-		b.line.box = b.word.box
-		b.line.bold = b.bold
-	} else {
-		b.line.box.add(b.word.box)
+	b, _ := d.mem.Read(d.scratch, 8+uint32(n))
+	if known, ok := r.faces[string(b)]; ok {
+		return known
 	}
-	b.line.words = append(b.line.words, b.word)
-}
-
-func (b *builder) endLine(hyphened bool) {
-	b.endWord()
-	if len(b.line.words) == 0 {
-		return
-	}
-	b.line.size = dominant(b.line.words)
-	b.line.hyphened = hyphened
-	b.sheet.lines = append(b.sheet.lines, b.line)
-	b.line = line{}
-}
-
-// dominant is the font size that most letters have.
-func dominant(words []word) float32 {
-	best, most := float32(0), 0
-	for i, w := range words {
-		if i > 0 && w.size == best {
-			continue
-		}
-		n := 0
-		for _, o := range words {
-			if o.size == w.size {
-				n += len(o.text)
-			}
-		}
-		if n > most {
-			best, most = w.size, n
-		}
-	}
-	return best
+	const fixedPitch, forceBold = 1, 1 << 18
+	flags := binary.LittleEndian.Uint32(b)
+	name := b[8:]
+	found := face{bold: flags&forceBold != 0 || boldName.Match(name), mono: flags&fixedPitch != 0 || monoName.Match(name)}
+	r.faces[string(b)] = found
+	return found
 }

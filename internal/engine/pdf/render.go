@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/png"
+	"io"
 
 	"byline/internal/fault"
 )
@@ -14,7 +15,7 @@ import (
 const MaxPixels = 40_000_000
 
 // Render draws a page, counted from 1, as PNG at dpi dots per inch.
-func (l *Library) Render(ctx context.Context, src Source, size int64, page, dpi int) (_ []byte, err error) {
+func (l *Library) Render(ctx context.Context, src io.ReadSeeker, size int64, page, dpi int) (_ []byte, err error) {
 	d, err := l.open(ctx, src, size)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 
@@ -61,6 +63,9 @@ func (r *receiver) Read(p []byte) (int, error) {
 		if err := r.keep(r.oob[:oobn]); err != nil {
 			return n, err
 		}
+	}
+	if errors.Is(err, io.EOF) { // it comes wrapped, which io.ReadFull does not know
+		err = io.EOF
 	}
 	return n, err
 }

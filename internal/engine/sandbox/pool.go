@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"byline/internal/engine/extract"
+	"byline/internal/engine/pdf"
 	"byline/internal/fault"
 )
 
@@ -31,12 +32,13 @@ type Options struct {
 	Command  []string // starts our program as an extractor: its path, Subcommand
 	CacheDir string   // for compiled code
 	Log      *slog.Logger
-	Workers  int // the most extractors at a time
+	Workers  int           // the most extractors at a time
+	Idle     time.Duration // how long a warm extractor waits for its next document; 0 is DefaultIdle
 	Limits   Limits
 }
 
-// idleTime is how long a warm extractor waits for its next document.
-const idleTime = 10 * time.Second
+// DefaultIdle is how long a warm extractor waits for its next document.
+const DefaultIdle = 10 * time.Second
 
 // A child without progress is killed after patience, and patiencePerPage for every page of the document, at most
 // Limits.Stall.
@@ -62,6 +64,12 @@ func New(o Options) *Pool {
 	o.Workers = max(o.Workers, 1)
 	if o.Limits.Stall <= 0 {
 		o.Limits.Stall = 2 * time.Minute
+	}
+	if o.Limits.Memory <= 0 {
+		o.Limits.Memory = pdf.DefaultMemory
+	}
+	if o.Idle <= 0 {
+		o.Idle = DefaultIdle
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -129,7 +137,7 @@ func (p *Pool) do(ctx context.Context, q request, f *os.File, r *receipt) error 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	c, err := p.borrow(ctx)
+	c, err := p.borrow()
 	if err != nil {
 		return err
 	}
@@ -139,6 +147,7 @@ func (p *Pool) do(ctx context.Context, q request, f *os.File, r *receipt) error 
 		return err
 	}
 	c.end(errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+	p.forget(c)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -168,7 +177,7 @@ func (p *Pool) explain(c *process, err error) error {
 }
 
 // borrow gives an idle extractor or a new one.
-func (p *Pool) borrow(ctx context.Context) (*process, error) {
+func (p *Pool) borrow() (*process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -189,12 +198,17 @@ func (p *Pool) borrow(ctx context.Context) (*process, error) {
 	p.live[c] = struct{}{}
 	p.all.Go(func() {
 		<-c.done
-		p.mu.Lock()
-		delete(p.live, c)
-		p.idle = slices.DeleteFunc(p.idle, func(i *process) bool { return i == c })
-		p.mu.Unlock()
+		p.forget(c)
 	})
-	return c, ctx.Err()
+	return c, nil
+}
+
+// forget lets go of a process that has ended.
+func (p *Pool) forget(c *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.live, c)
+	p.idle = slices.DeleteFunc(p.idle, func(i *process) bool { return i == c })
 }
 
 func (p *Pool) giveBack(c *process) {
@@ -204,7 +218,7 @@ func (p *Pool) giveBack(c *process) {
 		c.kill()
 		return
 	}
-	c.idle = time.AfterFunc(idleTime, c.hangUp)
+	c.idle = time.AfterFunc(p.o.Idle, c.hangUp)
 	p.idle = append(p.idle, c)
 }
 

@@ -2,6 +2,8 @@ package summarize
 
 import (
 	"cmp"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -29,7 +31,9 @@ const (
 	foundBonus    = 0.5
 	redundancy    = 0.2 // MMR
 	fewUnits      = 6   // of a section, unless there are words left
-	manyUnits     = 14
+	manyUnits     = 14  // with words left; more only for very long posts
+	shortUnit     = 8   // words
+	manyBlocks    = 300 // the best of a section, among which is chosen
 	tableShare    = 2   // a table may take this part (1/2) of all words
 	smallTable    = 120 // words that are no matter
 )
@@ -37,6 +41,7 @@ const (
 // Fill chooses units for each section. found has the evidence of a search for each, and may be nil.
 // About words are taken in all, key points included: Budget says how many.
 func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
+	whole := words
 	if words >= pointsFrom && s.have() > words {
 		words -= pointCount(words) * pointWords
 	}
@@ -48,7 +53,7 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	for i, sec := range sections {
 		if len(f.blocks[i]) > 0 {
 			full = append(full, sec)
-			lists = append(lists, f.blocks[i])
+			lists = append(lists, leading(f.blocks[i]))
 		} else if sec.Origin == FromOutline || sec.Origin == FromTopic {
 			p.Gaps = append(p.Gaps, sec.Query)
 		}
@@ -56,17 +61,43 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	f.blocks = lists
 	f.taken = make([][]int, len(full))
 	f.chosen = make([]int, len(full))
-	for i := range full {
-		f.take(i, words/max(1, len(full)), fewUnits)
-	}
-	f.more()
 	for i, sec := range full {
-		if len(f.taken[i]) > 0 {
-			p.Sections = append(p.Sections, Filled{sec, f.inOrder(f.taken[i])})
+		f.take(i, words/max(1, len(full)), fewUnits)
+		if len(f.taken[i]) == 0 && len(sec.Leaves) == 0 {
+			f.put(i, slices.MinFunc(f.blocks[i], func(a, b block) int { return a.words - b.words }))
 		}
 	}
+	f.more()
+	p.Sections = f.sections(full)
 	p.KeyPoints = f.keyPoints(p.Sections)
+	if p.KeyPoints == nil && words < whole {
+		f.words = whole
+		f.more()
+		p.Sections = f.sections(full)
+	}
 	return p
+}
+
+// sections are those that have got something.
+func (f *filling) sections(all []Section) []Filled {
+	var out []Filled
+	for i, sec := range all {
+		if len(f.taken[i]) > 0 {
+			out = append(out, Filled{sec, f.inOrder(f.taken[i])})
+		}
+	}
+	return out
+}
+
+// leading are the best blocks, in the order of the texts.
+func leading(blocks []block) []block {
+	if len(blocks) <= manyBlocks {
+		return blocks
+	}
+	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(b.score, a.score) })
+	blocks = blocks[:manyBlocks]
+	slices.SortStableFunc(blocks, func(a, b block) int { return a.units[0] - b.units[0] })
+	return blocks
 }
 
 // block is what is taken together: a unit with what it needs before it, a list with its lead.
@@ -97,7 +128,7 @@ func (f *filling) candidates(sections []Section, found [][]Evidence) {
 		if i < len(found) {
 			evidence = found[i]
 		}
-		if sec.Origin == FromSource {
+		if len(sec.Leaves) > 0 {
 			fit[i] = f.fitLeaves(sec, evidence)
 		} else {
 			fit[i] = f.fitQuery(sec, evidence)
@@ -107,7 +138,7 @@ func (f *filling) candidates(sections []Section, found [][]Evidence) {
 		best := -1
 		for i := range sections {
 			// A heading of a source takes what no heading that was asked for wants.
-			if fit[i][id] > 0 && (best < 0 || sections[i].Origin != FromSource && fit[i][id] > fit[best][id]) {
+			if fit[i][id] > 0 && (best < 0 || len(sections[i].Leaves) == 0 && fit[i][id] > fit[best][id]) {
 				best = i
 			}
 		}
@@ -139,6 +170,7 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 	wanted := s.vocabulary.query(sec.Query, s.languages())
 	above := map[int][]entry{}
 	fit := make([]float64, len(s.Units))
+	enough := make([]float64, len(s.Units)) // how much of the query, once each
 	best := 0.0
 	for id, u := range s.Units {
 		if u.outside || len(wanted) == 0 {
@@ -149,27 +181,57 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 			path = s.lookup(strings.Join(u.HeadingPath, "\n"), s.Sources[u.Source].Language)
 			above[u.section] = path
 		}
-		own := 0.0
+		own, both := 0.0, 0.0
 		for _, w := range wanted {
-			if coverage(u.terms, []want{{w.term, 1}}) > 0 {
+			here, over := coverage(u.terms, []want{{w.term, 1}}) > 0, coverage(path, []want{{w.term, 1}}) > 0
+			switch {
+			case here && over:
+				both += pathShare * w.weight
+				fallthrough
+			case here:
 				own += w.weight
-			} else if coverage(path, []want{{w.term, 1}}) > 0 {
+			case over:
 				own += pathShare * w.weight
 			}
 		}
 		strong := strength(u, evidence)
 		if own >= bareCoverage || own >= foundCoverage && strong >= bareCoverage {
-			fit[id] = own + foundBonus*strong
-			best = max(best, fit[id])
+			enough[id] = own + foundBonus*strong
+			fit[id] = (own+both)*f.density(u, wanted) + foundBonus*strong
+			best = max(best, enough[id])
 		}
 	}
 	for id := range fit {
-		if fit[id] < best/2 {
+		if enough[id] < best/2 {
 			fit[id] = 0
 		}
 	}
 	return fit
 }
+
+// density is less than one for a table of which only some rows are about what is wanted.
+func (f *filling) density(u Unit, wanted []want) float64 {
+	if u.Kind != Table || u.Words > f.longestTable() {
+		return 1
+	}
+	s := f.survey
+	rows, hits := 0, 0
+	for row := range strings.SplitSeq(s.Sources[u.Source].Text.Content[u.Start:u.End], "\n") {
+		if terms := s.lookup(row, s.Sources[u.Source].Language); len(terms) > 0 {
+			rows++
+			if coverage(terms, wanted) > 0 {
+				hits++
+			}
+		}
+	}
+	if hits == 0 { // what is wanted stands above it
+		return 1
+	}
+	return math.Sqrt(float64(hits) / float64(rows))
+}
+
+// longestTable is from how many words on a table is too long for the post.
+func (f *filling) longestTable() int { return max(smallTable, f.words/tableShare) }
 
 // lookup gives the known terms of a text, sorted.
 func (s *Survey) lookup(text, lang string) []entry {
@@ -212,12 +274,10 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 	case u.Kind == Item:
 		return f.list(id, fit)
 	case u.Kind == Table || u.Kind == Code:
-		if u.Words > max(smallTable, f.words/tableShare) {
+		if u.Words > f.longestTable() {
 			return b, false
 		}
-		if u.lead >= 0 {
-			b.units = []int{u.lead, id}
-		}
+		b.units = append(s.leadOf(u), id)
 		if u.Kind == Table {
 			b.score += factBonus
 		}
@@ -234,6 +294,10 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 			first--
 			b.units = append([]int{first}, b.units...)
 		}
+		b.units = s.withPerson(b.units)
+	}
+	if last := b.units[len(b.units)-1]; s.thin(last) && last+1 < len(s.Units) && s.follows(last+1) && !s.Units[last+1].outside && !s.Units[last+1].intro {
+		b.units = append(b.units, last+1) // it says little but to open what is told then
 	}
 	for _, v := range b.units {
 		b.words += s.Units[v].Words
@@ -241,14 +305,39 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 	return b, true
 }
 
+var person = regexp.MustCompile(`^["'“‘(*_]*(He|She|His|Her)\b`)
+
+// withPerson adds the sentences before some that speak of "her" up to the one that names her, within their paragraph.
+func (s *Survey) withPerson(units []int) []int {
+	if !slices.ContainsFunc(units, func(id int) bool { return person.MatchString(s.Quote(id)) }) {
+		return units
+	}
+	for first := units[0]; len(units) < chain && !s.namesOne(first) && s.follows(first) && s.SameParagraph(first, first-1) && !s.Units[first-1].outside; {
+		first--
+		units = append([]int{first}, units...)
+	}
+	return units
+}
+
+// namesOne tells whether a name stands within a sentence.
+func (s *Survey) namesOne(id int) bool {
+	_, rest, _ := strings.Cut(s.Quote(id), " ")
+	for w := range strings.FieldsSeq(rest) {
+		if s.names[strings.TrimFunc(w, func(r rune) bool { return !unicode.IsLetter(r) })] {
+			return true
+		}
+	}
+	return false
+}
+
 // list is the block that begins with an item: the whole list with its lead when it is short, the item alone else.
 func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	s := f.survey
 	first, last := id, id
-	for s.besideItem(first) {
+	for id-first < longList && s.besideItem(first) {
 		first--
 	}
-	for last+1 < len(s.Units) && s.besideItem(last+1) {
+	for last-first < longList && last+1 < len(s.Units) && s.besideItem(last+1) {
 		last++
 	}
 	u := s.Units[id]
@@ -259,9 +348,7 @@ func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	}
 	f.listed[first] = true
 	b.score = 2*fit + factBonus
-	if u.lead >= 0 {
-		b.units = append(b.units, u.lead)
-	}
+	b.units = s.leadOf(u)
 	best := 0.0
 	for v := first; v <= last; v++ {
 		if !s.Units[v].outside {
@@ -274,6 +361,17 @@ func (f *filling) list(id int, fit float64) (b block, ok bool) {
 		b.words += s.Units[v].Words
 	}
 	return b, true
+}
+
+// leadOf are the units that introduce an item, a table or code: the lead, and what that points at.
+func (s *Survey) leadOf(u Unit) []int {
+	switch {
+	case u.lead < 0:
+		return nil
+	case s.Units[u.lead].leans && s.follows(u.lead) && !s.Units[u.lead-1].outside:
+		return []int{u.lead - 1, u.lead}
+	}
+	return []int{u.lead}
 }
 
 // besideItem tells whether a unit is an item right behind another one of the same list.
@@ -321,11 +419,12 @@ func (f *filling) take(section, words, units int) {
 
 // more takes from all sections until the words are reached or the material is at its end.
 func (f *filling) more() {
+	limit := max(manyUnits, f.words/(shortUnit*max(1, len(f.blocks))))
 	for f.total < f.words*95/100 {
 		section, block := -1, -1
 		bestScore := 0.0
 		for i := range f.blocks {
-			if f.chosen[i] >= manyUnits {
+			if f.chosen[i] >= limit {
 				continue
 			}
 			if b := f.best(i, f.words*110/100-f.total); b >= 0 && (block < 0 || f.gain(f.blocks[i][b], i) > bestScore) {
@@ -414,7 +513,7 @@ func (f *filling) keyPoints(sections []Filled) []int {
 		at := -1
 		for _, id := range sec.Units {
 			u := s.Units[id]
-			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint {
+			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint || s.thin(id) {
 				continue
 			}
 			if at < 0 || f.point(id) > f.point(at) {

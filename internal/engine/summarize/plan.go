@@ -40,7 +40,7 @@ const (
 	DefaultWords   = 600
 	minWords       = 60
 	sectionWords   = 90
-	maxSections    = 8
+	maxSections    = 12
 	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
 )
 
@@ -100,6 +100,7 @@ var leftOut = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(references|bibliograph
 // group is the material for one heading: sections of sources with the same one.
 type group struct {
 	title  string
+	origin Origin
 	wanted []want
 	leaves []int
 	score  float64
@@ -163,7 +164,7 @@ func (s *Survey) headings(n, enough int) []Section {
 	})
 	out := make([]Section, len(picked))
 	for i, g := range picked {
-		out[i] = Section{Title: g.title, Origin: FromSource, Query: g.title, Leaves: g.leaves}
+		out[i] = Section{Title: g.title, Origin: g.origin, Query: g.title, Leaves: g.leaves}
 	}
 	return out
 }
@@ -172,7 +173,10 @@ func (s *Survey) headings(n, enough int) []Section {
 func (s *Survey) groups() []group {
 	var groups []group
 	for i, l := range s.sections {
-		title := s.headingOf(l)
+		title, origin := s.headingOf(l), FromSource
+		if l.title != "" {
+			title, origin = l.title, Suggested
+		}
 		if leftOut.MatchString(title) {
 			continue
 		}
@@ -183,11 +187,13 @@ func (s *Survey) groups() []group {
 		wanted := s.vocabulary.query(title, []string{s.Sources[l.source].Language})
 		at := slices.IndexFunc(groups, func(g group) bool { return g.title == title || alike(g.wanted, wanted) })
 		if at < 0 {
-			groups = append(groups, group{title: title, wanted: wanted})
+			groups = append(groups, group{title: title, origin: origin, wanted: wanted})
 			at = len(groups) - 1
 		}
 		g := &groups[at]
-		if len(title) > len(g.title) && s.sections[g.leavesOr(i)].source != l.source { // the longer one promises both
+		if g.origin == Suggested && origin == FromSource {
+			g.title, g.origin = title, origin
+		} else if origin == g.origin && len(title) > len(g.title) && s.sections[g.leavesOr(i)].source != l.source { // the longer one promises both
 			g.title = title
 		}
 		g.leaves = append(g.leaves, i)
@@ -240,19 +246,26 @@ func (s *Survey) worth(l leaf) (words int, score float64) {
 // title for what stands right under it.
 func (s *Survey) headingOf(l leaf) string {
 	path := l.path
-	if len(path) > 0 && s.hasTitle(l.source) {
+	if len(path) > 0 && s.titled[l.source] {
 		path = path[1:]
 	}
 	if len(path) == 0 {
 		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
 	}
-	return quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
+	title := quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
+	if unspecific.MatchString(title) && s.main() != l.source { // of what?
+		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
+	}
+	return title
 }
 
+// unspecific are headings that say something only below the title of their own source.
+var unspecific = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(executive summary|summary|overview|introduction|background|abstract|general|about|preface|foreword|conclusions?|개요|요약|소개|서론|머리말|배경|결론|들어가며|맺음말)$`)
+
 // hasTitle tells whether a source's first heading is above all others.
-func (s *Survey) hasTitle(source int) bool {
+func hasTitle(src Source) bool {
 	top, count, first := 0, 0, 0
-	for _, e := range s.Sources[source].Text.Elements {
+	for _, e := range src.Text.Elements {
 		if e.Kind != extract.Heading {
 			continue
 		}
@@ -269,23 +282,37 @@ func (s *Survey) hasTitle(source int) bool {
 	return count == 1 && first == top
 }
 
-// suggest makes headings of key phrases, for sources that have none.
+// suggest makes headings of key phrases, for a text without topics that stand one after the other: of those phrases that have
+// enough for a section, if together they have most of the text.
 func (s *Survey) suggest(n int) []Section {
 	var out []Section
+	told := map[int]bool{}
 	for _, p := range s.Phrases {
 		wanted := s.vocabulary.query(p, s.languages())
-		units := 0
-		for _, u := range s.Units {
-			if !u.outside && coverage(u.terms, wanted) > bareCoverage {
-				units++
+		words := 0
+		var units []int
+		for i, u := range s.Units {
+			if !u.outside && !told[i] && coverage(u.terms, wanted) > bareCoverage {
+				words += u.Words
+				units = append(units, i)
 			}
 		}
-		if units < 2 {
+		if words < sectionWords {
 			continue
+		}
+		for _, i := range units {
+			told[i] = true
 		}
 		if out = append(out, Section{Title: capital(p), Origin: Suggested, Query: p}); len(out) == n {
 			break
 		}
+	}
+	covered := 0
+	for i := range told {
+		covered += s.Units[i].Words
+	}
+	if 2*covered < s.have() {
+		return nil
 	}
 	return out
 }

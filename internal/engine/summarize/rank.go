@@ -209,6 +209,7 @@ const (
 	questionPenalty = 0.6
 	thinPenalty     = 0.3
 	thinWords       = 9 // a sentence of fewer words and without a figure says little
+	thinKorean      = 5 // whose words hold their particles
 )
 
 // question tells sentences that ask, or tell of somebody who asks: without the answer they leave a reader with nothing.
@@ -246,7 +247,7 @@ func (s *Survey) rank() {
 		text := s.Quote(i)
 		if hasFigure(text) {
 			u.score += figureBonus
-		} else if u.Kind == Sentence && u.Words < thinWords {
+		} else if s.thin(i) {
 			u.score -= thinPenalty
 		}
 		if u.leans {
@@ -259,6 +260,16 @@ func (s *Survey) rank() {
 			u.score -= questionPenalty
 		}
 	}
+}
+
+// thin tells a sentence that is too short to say much.
+func (s *Survey) thin(id int) bool {
+	u := s.Units[id]
+	few := thinWords
+	if s.Sources[u.Source].Language == "ko" {
+		few = thinKorean
+	}
+	return u.Kind == Sentence && u.Words < few && !hasFigure(s.Quote(id))
 }
 
 // signpost tells sentences that send a reader elsewhere.

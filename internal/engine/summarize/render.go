@@ -19,20 +19,28 @@ func (s *Survey) Render(unit, before int) (text string, edits []cite.Edit) {
 	quote := s.Quote(unit)
 	markdown := s.Sources[u.Source].Markdown
 	switch {
-	case u.Kind == Code, u.Kind == Table && markdown:
+	case u.Kind == Code:
+	case u.Kind == Table && (markdown || isPipeTable(quote)):
+		edits = ordered(tame(quote))
 	case u.Kind == Table:
 		edits = []cite.Edit{{Kind: cite.Fence, At: 0, Put: "```\n"}, {Kind: cite.Fence, At: len(quote), Put: "\n```"}}
 	default:
+		begin := 0
 		if u.leans && !s.Follows(unit, before) {
 			if e, ok := cite.LeadingConnective(quote); ok {
 				edits = append(edits, e)
+				begin = len(e.Drop)
 			}
 		}
-		edits = append(edits, joins(quote)...)
 		if markdown {
+			edits = append(edits, joins(quote, markdownBreak)...)
 			edits = append(edits, tame(quote)...)
 		} else {
+			edits = append(edits, joins(quote, plainBreak)...)
 			edits = append(edits, escapes(quote)...)
+		}
+		if at := blockMark(quote[begin:]); at >= 0 {
+			edits = append(edits, escape(begin+at))
 		}
 		edits = ordered(edits)
 	}
@@ -59,10 +67,16 @@ func ordered(edits []cite.Edit) []cite.Edit {
 	})
 }
 
-var lineBreak = regexp.MustCompile(`[ \t]*\r?\n[ \t>\r\n]*`)
+// What a line break takes with it. A mark of a block quote is none in plain text.
+var (
+	markdownBreak = regexp.MustCompile(`(?:\\|[ \t]*)\r?\n[ \t>\r\n]*`)
+	plainBreak    = regexp.MustCompile(`[ \t]*\r?\n[ \t\r\n]*`)
+)
+
+func escape(at int) cite.Edit { return cite.Edit{Kind: cite.Escape, At: at, Put: `\`} }
 
 // joins makes one line of a text.
-func joins(quote string) []cite.Edit {
+func joins(quote string, lineBreak *regexp.Regexp) []cite.Edit {
 	var edits []cite.Edit
 	for _, m := range lineBreak.FindAllStringIndex(quote, -1) {
 		e := cite.Edit{Kind: cite.Join, At: m[0], Drop: quote[m[0]:m[1]], Put: " "}
@@ -92,7 +106,7 @@ func dense(r rune) bool { return unicode.In(r, unicode.Han, unicode.Hiragana, un
 // escapes keeps plain text from being read as Markdown or HTML, or as a template of a site generator.
 func escapes(quote string) []cite.Edit {
 	var edits []cite.Edit
-	put := func(at int) { edits = append(edits, cite.Edit{Kind: cite.Escape, At: at, Put: `\`}) }
+	put := func(at int) { edits = append(edits, escape(at)) }
 	for i := 0; i < len(quote); i++ {
 		switch c := quote[i]; c {
 		case '*', '_', '`', '[', ']', '<', '\\', '~', '|':
@@ -111,9 +125,6 @@ func escapes(quote string) []cite.Edit {
 			}
 		}
 	}
-	if at := blockMark(quote); at >= 0 {
-		put(at)
-	}
 	return edits
 }
 
@@ -129,53 +140,7 @@ func blockMark(quote string) int {
 var (
 	entity    = regexp.MustCompile(`^&(#\d+|#[xX][0-9a-fA-F]+|\w+);`)
 	lineStart = regexp.MustCompile(`^(?:(#|[-+*=]|\d{1,9}[.)])(?:[ \t]|$|[-=#])|(>))`)
-	template  = regexp.MustCompile(`\{[{%]`)
-	rawHTML   = regexp.MustCompile(`<[A-Za-z/!?]`)
-	autolink  = regexp.MustCompile(`^<(https?://[^\s<>]+|[\w.+-]+@[\w.-]+)>`)
-	link      = regexp.MustCompile(`(!?\[)([^\[\]\n]*)(\]\(([^\s()]*)\))`)
-	footnote  = regexp.MustCompile(`\[\^`)
 )
-
-// tame leaves Markdown as it is, but for what would break the post or lead nowhere: HTML, images, links within the source's own
-// folder, footnote marks, templates.
-func tame(quote string) []cite.Edit {
-	var edits []cite.Edit
-	put := func(at int) { edits = append(edits, cite.Edit{Kind: cite.Escape, At: at, Put: `\`}) }
-	for _, m := range rawHTML.FindAllStringIndex(quote, -1) {
-		if !autolink.MatchString(quote[m[0]:]) && !escaped(quote, m[0]) {
-			put(m[0])
-		}
-	}
-	for _, m := range footnote.FindAllStringIndex(quote, -1) {
-		if !escaped(quote, m[0]) {
-			put(m[0])
-		}
-	}
-	for _, m := range template.FindAllStringIndex(quote, -1) {
-		put(m[0] + 1)
-	}
-	for _, m := range link.FindAllStringSubmatchIndex(quote, -1) {
-		open, to := quote[m[2]:m[3]], quote[m[8]:m[9]]
-		if open == "[" && (strings.HasPrefix(to, "https://") || strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "mailto:")) || escaped(quote, m[0]) {
-			continue
-		}
-		edits = append(edits, cite.Edit{Kind: cite.Unlink, At: m[2], Drop: open}, cite.Edit{Kind: cite.Unlink, At: m[6], Drop: quote[m[6]:m[7]]})
-	}
-	for _, mark := range []string{"**", "`"} {
-		if n := strings.Count(quote, mark); n%2 == 1 { // its partner is in another sentence
-			at := strings.LastIndex(quote, mark)
-			for i := range len(mark) {
-				put(at + i)
-			}
-		}
-	}
-	if at := blockMark(quote); at >= 0 {
-		put(at)
-	}
-	return edits
-}
-
-func escaped(s string, at int) bool { return at > 0 && s[at-1] == '\\' }
 
 // between tells whether the runes on both sides of a byte are of a kind.
 func between(s string, at int, is func(rune) bool) bool {

@@ -2,7 +2,7 @@
 // word, under which headings.
 //
 // [Read] cuts sources into units and ranks them, [Survey.Plan] chooses headings, [Survey.Fill] chooses units for each, and
-// [Render] writes a unit as Markdown with a record of every edit. Everything is deterministic: no clock, no random numbers, no
+// [Survey.Render] writes a unit as Markdown with a record of every edit. Everything is deterministic: no clock, no random numbers, no
 // order of maps, and sums of floats always run in the order of the text. The time is about linear in the length of the sources.
 package summarize
 
@@ -46,6 +46,7 @@ type Unit struct {
 	HeadingPath []string
 	Page        int // 1-based; 0 where there are no pages
 	Words       int
+	Number      int // of an item in a numbered list, as its source has it; 0: none
 
 	element int     // index in the source's elements
 	section int     // leaf section, counted over all sources
@@ -75,15 +76,17 @@ type Survey struct {
 	Superseded []Supersession
 
 	vocabulary vocabulary
+	names      map[string]bool // words that are names
 	sections   []leaf
-	central    []int // source indices, the most central first
+	titled     []bool // whether a source's first heading is its title
+	central    []int  // source indices, the most central first
 }
 
 // Supersession says that a source has been replaced.
 type Supersession struct {
 	Source int
-	By     int    // the source that replaces it, or -1
-	Reason Reason //
+	By     int // the source that replaces it, or -1
+	Reason Reason
 	Marker string // the words that say so, for ReasonMarked
 }
 
@@ -101,6 +104,8 @@ type leaf struct {
 	source int
 	path   []string
 	units  []int
+	topic  bool   // cut out of a stretch without headings
+	title  string // of a topic
 }
 
 // Read cuts the sources into units and ranks them.
@@ -118,6 +123,7 @@ func Read(sources []Source) *Survey {
 			languages = append(languages, src.Language)
 		}
 		s.Titles = append(s.Titles, titleOf(*src))
+		s.titled = append(s.titled, hasTitle(*src))
 	}
 	for _, l := range languages { // the first of the most frequent
 		if s.Language == "" || votes[l] > votes[s.Language] {
@@ -127,10 +133,13 @@ func Read(sources []Source) *Survey {
 	for i := range s.Sources {
 		s.cut(i)
 	}
+	s.segment()
 	s.vocabulary.weigh(s.Units)
 	s.supersede()
 	s.rank()
 	s.drop()
+	s.countNames()
+	s.nameTopics()
 	s.Phrases = s.phrases()
 	return s
 }
@@ -189,6 +198,9 @@ func titleOf(src Source) string {
 			return quiet(oneLine(src.Text.Content[e.Start:e.End]))
 		}
 	}
+	if t := firstLine(src); t != "" {
+		return quiet(t)
+	}
 	name := src.Name
 	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
 		name = name[:dot]
@@ -197,16 +209,40 @@ func titleOf(src Source) string {
 	return capital(name)
 }
 
+// firstLine is the first paragraph of a text when it looks like a title: one line of its own, short, and no sentence.
+func firstLine(src Source) string {
+	const long = 80
+	if len(src.Text.Elements) < 2 || src.Markdown {
+		return ""
+	}
+	e := src.Text.Elements[0]
+	t := src.Text.Content[e.Start:e.End]
+	if e.Kind != extract.Paragraph || strings.Contains(t, "\n") || len([]rune(t)) > long || isSentence(t) || strings.HasSuffix(t, ":") {
+		return ""
+	}
+	return oneLine(t)
+}
+
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// quiet writes a heading that shouts in small letters. One or two words may be a name or an abbreviation, and stay.
+// quiet writes a heading that shouts with capitals at the begin of its words. One or two words may be an abbreviation, and stay.
 func quiet(s string) string {
 	const few = 3
-	if s != strings.ToUpper(s) || s == strings.ToLower(s) || len(strings.Fields(s)) < few {
+	words := strings.Fields(s)
+	if s != strings.ToUpper(s) || s == strings.ToLower(s) || len(words) < few {
 		return s
 	}
-	return capital(strings.ToLower(s))
+	for i, w := range words {
+		if w = strings.ToLower(w); i == 0 || !slices.Contains(small, w) {
+			w = capital(w)
+		}
+		words[i] = w
+	}
+	return strings.Join(words, " ")
 }
+
+// small words have no capital within a title.
+var small = strings.Fields("a an and as at but by for from in into of on or the to with")
 
 // capital makes the first letter a capital.
 func capital(s string) string {
@@ -236,14 +272,22 @@ func (s *Survey) cut(source int) {
 	}
 }
 
-// Title is a title for the post: that of the most central source that was not superseded.
+// Title is a title for the post: that of its main source.
 func (s *Survey) Title() string {
-	for _, i := range s.central {
-		if !s.isSuperseded(i) {
-			return plain(s.Titles[i], s.Sources[i].Markdown)
-		}
+	if i := s.main(); i >= 0 {
+		return plain(s.Titles[i], s.Sources[i].Markdown)
 	}
 	return ""
+}
+
+// main is the most central source that was not superseded, -1 when there is none.
+func (s *Survey) main() int {
+	for _, i := range s.central {
+		if !s.isSuperseded(i) {
+			return i
+		}
+	}
+	return -1
 }
 
 // SameSection tells whether two units stand in the same section of the same source.

@@ -32,11 +32,14 @@ func (c *cutter) element(i int, e extract.Element) {
 	text := c.text[e.Start:e.End]
 	switch e.Kind {
 	case extract.Table:
-		if strings.Count(text, "\n") > 0 {
-			c.add(i, e, Table, e.Start, e.End)
+		if strings.Count(text, "\n") > 0 && standsApart(text) {
+			lead := len(text) - len(strings.TrimLeft(text, " "))
+			c.add(i, e, Table, e.Start+lead, e.Start+len(strings.TrimRight(text, " ")))
 		}
 	case extract.Item:
-		if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
+		if Words(text) > manyWords { // a text of its own
+			c.paragraph(i, e, text)
+		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
 			c.add(i, e, Item, e.Start, e.End)
 		}
 	case extract.Code:
@@ -50,7 +53,7 @@ func (c *cutter) element(i int, e extract.Element) {
 
 func (c *cutter) paragraph(i int, e extract.Element, text string) {
 	src := c.survey.Sources[c.source]
-	if c.repeated[oneLine(text)] || src.Markdown && isImprint(text) {
+	if c.repeated[oneLine(text)] || src.Markdown && (isImprint(c.text, e.Start, e.End) || isDefinition(text)) {
 		return
 	}
 	quoted := src.Markdown && isQuoted(c.text, e.Start)
@@ -83,6 +86,9 @@ func (c *cutter) add(i int, e extract.Element, kind Kind, start, end int) {
 		Source: c.source, Kind: kind, Start: start, End: end, HeadingPath: e.HeadingPath, Page: pageAt(s.Sources[c.source].Text.Pages, start, e.Page),
 		Words: Words(text), element: i, section: c.leaf, place: len(l.units), lead: -1, terms: s.vocabulary.count(text, s.Sources[c.source].Language),
 	}
+	if kind == Item {
+		u.Number = numberBefore(c.text, start)
+	}
 	id := len(s.Units)
 	if (kind == Item || kind == Table || kind == Code) && len(l.units) > 0 {
 		if before := s.Units[id-1]; before.element == i-1 && before.intro {
@@ -94,6 +100,17 @@ func (c *cutter) add(i int, e extract.Element, kind Kind, start, end int) {
 	u.leans = kind == Sentence && leans(text)
 	s.Units = append(s.Units, u)
 	l.units = append(l.units, id)
+}
+
+var itemNumber = regexp.MustCompile(`^[ \t>]*(\d{1,9})[.)][ \t]+$`)
+
+// numberBefore is the number that stands before an item on its line, 0 when there is none.
+func numberBefore(text string, start int) int {
+	m := itemNumber.FindStringSubmatch(text[strings.LastIndexByte(text[:start], '\n')+1 : start])
+	if m == nil {
+		return 0
+	}
+	return number(m[1])
 }
 
 // Words counts the words of a text: stretches between white space that hold a letter or digit; of scripts without spaces
@@ -150,14 +167,40 @@ func repeats(t extract.Text) map[string]bool {
 	return out
 }
 
-// isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption.
-func isImprint(s string) bool {
-	for _, m := range []string{"*", "_"} {
-		if strings.HasPrefix(s, m) && strings.HasSuffix(s, m) && len(s) > 2 && !strings.HasPrefix(s, m+m) && strings.Count(s, m) == 2 {
+// standsApart tells a table that stays one without what is around it: not in a block quote or deep in a list, no fence in it.
+func standsApart(table string) bool {
+	const deep = 4
+	pipes := isPipeTable(table)
+	for line := range strings.SplitSeq(table, "\n") {
+		trimmed := strings.TrimLeft(line, " ")
+		if pipes && (len(line)-len(trimmed) >= deep || !strings.Contains(line, "|") || trimmed != "" && strings.ContainsAny(trimmed[:1], ">*+")) || strings.HasPrefix(trimmed, "```") {
+			return false
+		}
+	}
+	return !pipes || !strings.HasPrefix(strings.TrimLeft(table, " "), "- ")
+}
+
+// isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption. The marks may stand around the
+// element or in it.
+func isImprint(text string, start, end int) bool {
+	for _, m := range []byte{'*', '_'} {
+		from, to := start, end
+		if from > 0 && text[from-1] == m && to < len(text) && text[to] == m {
+			from, to = from-1, to+1
+		}
+		s := text[from:to]
+		double := from > 0 && text[from-1] == m || strings.HasPrefix(s, string([]byte{m, m}))
+		if len(s) > 2 && s[0] == m && s[len(s)-1] == m && !double && strings.Count(s, string(m)) == 2 {
 			return true
 		}
 	}
 	return false
+}
+
+// isDefinition tells the text of a footnote.
+func isDefinition(s string) bool {
+	mark := footmark.FindString(s)
+	return mark != "" && strings.HasPrefix(s[len(mark):], ":")
 }
 
 // isQuoted tells whether the element at start stands in a block quote of Markdown.
@@ -231,13 +274,13 @@ var pointers = func() map[string]bool {
 	for w := range strings.FieldsSeq(`it its they their them this that these those he his him she her such both neither either former latter here there
 		otherwise instead however moreover furthermore additionally also besides nevertheless nonetheless still meanwhile indeed and but so or yet thus hence therefore
 		consequently finally similarly likewise then again another others one
-		그는 그녀는 그것은 그들은 이는 이것은 이들은 이를 이에 이러한 이런 그런 그러한 그중 이 그 저 해당 이와 이처럼 그러나 그런데 그리고 하지만 또한 따라서 그래서 그러므로 게다가 한편 반면 즉 이때 이후 그럼에도 둘 모두`) {
+		그는 그녀는 그것은 그들은 이는 이것은 이들은 이를 이에 이러한 이런 그런 그러한 그중 이 그 저 해당 이와 이처럼 그러나 그런데 그리고 하지만 또한 따라서 그래서 그러므로 게다가 한편 반면 즉 이때 이후 그럼에도 그때 그래도 그러면 그렇지만 이어서 아울러 나머지 둘 모두`) {
 		m[w] = true
 	}
 	return m
 }()
 
-var pointing = regexp.MustCompile(`^(?i)(as a result|for (example|instance)|in (fact|addition|contrast|turn|short|other words)|by contrast|on the other hand|because of (this|that)|at the same time|the (same|former|latter|rest|others?)\b|of (these|those|them|which))`)
+var pointing = regexp.MustCompile(`^(?i)(as a result|for (example|instance)|in (fact|addition|contrast|turn|short|other words)|by contrast|on the other hand|because of (this|that)|at the same time|the (same|former|latter|rest|others?)\b|of (these|those|them|which)|(until|since|by|before|after|from) (then|that|this)\b|even so|in (that|this) (case|way|respect)|(nobody|no one|everyone|everybody|none|all|some|many|most|few|several|two|three|four|five) (did|does|do|was|were|is|are|had|has|have)\b)`)
 
 // concluding are connectives within the first words of a sentence ("The office therefore ...").
 var concluding = regexp.MustCompile(`^\S+(?: \S+){0,4} (?:therefore|thus|hence|consequently|however|nevertheless|moreover|furthermore|likewise|instead)\b`)

@@ -12,6 +12,7 @@ import (
 type Doc struct {
 	Title   string
 	Deflate bool // compresses the pages
+	Locked  bool // asks for a password that nobody knows
 	pages   []page
 }
 
@@ -19,6 +20,7 @@ type page struct {
 	width, height float64
 	extra         string // entries of the page's dictionary
 	content       []byte
+	lost          bool
 }
 
 // Page adds an empty A4 page and gives it back to be filled.
@@ -50,6 +52,11 @@ func (p *Page) Bold(x, y, size float64, lines ...string) *Page {
 	return p.lines("F2", x, y, size, lines)
 }
 
+// Mono is Lines in a face of fixed pitch.
+func (p *Page) Mono(x, y, size float64, lines ...string) *Page {
+	return p.lines("F3", x, y, size, lines)
+}
+
 func (p *Page) lines(font string, x, y, size float64, lines []string) *Page {
 	var b strings.Builder
 	for i, l := range lines {
@@ -69,6 +76,17 @@ func (p *Page) Raw(content string) *Page {
 func (p *Page) With(entries string) *Page {
 	p.self().extra += " " + entries
 	return p
+}
+
+// Lose makes the page one that the document names but does not have.
+func (p *Page) Lose() *Page {
+	p.self().lost = true
+	return p
+}
+
+// Picture draws a grey picture of some points' width and height.
+func (p *Page) Picture(x, y, width, height float64) *Page {
+	return p.Raw(fmt.Sprintf("q %g 0 0 %g %g %g cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q\n", width, height, x, y))
 }
 
 // escape writes s as the inside of a string in WinAnsiEncoding.
@@ -94,23 +112,33 @@ func escape(s string) string {
 func (d *Doc) Bytes() []byte {
 	w := &writer{}
 	w.b.WriteString("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
-	const catalog, tree, regular, bold, info, first = 1, 2, 3, 4, 5, 6
+	const catalog, info, first = 1, 6, 7
 	kids := make([]string, len(d.pages))
 	for i := range d.pages {
 		kids[i] = fmt.Sprintf("%d 0 R", first+2*i)
 	}
 	w.object("<< /Type /Catalog /Pages 2 0 R >>")
 	w.object(fmt.Sprintf("<< /Type /Pages /Count %d /Kids [%s] >>", len(kids), strings.Join(kids, " ")))
-	for _, face := range []string{"Helvetica", "Helvetica-Bold"} {
+	for _, face := range []string{"Helvetica", "Helvetica-Bold", "Courier"} {
 		w.object(fmt.Sprintf("<< /Type /Font /Subtype /Type1 /BaseFont /%s /Encoding /WinAnsiEncoding >>", face))
 	}
 	w.object(fmt.Sprintf("<< /Title (%s) >>", escape(d.Title)))
 	for i, p := range d.pages {
-		w.object(fmt.Sprintf("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %g %g] /Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> /Contents %d 0 R%s >>",
+		if p.lost {
+			w.object("null")
+			w.object("null")
+			continue
+		}
+		w.object(fmt.Sprintf("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %g %g] /Resources << /Font << /F1 3 0 R /F2 4 0 R /F3 5 0 R >> >> /Contents %d 0 R%s >>",
 			p.width, p.height, first+2*i+1, p.extra))
 		w.stream(p.content, d.Deflate)
 	}
-	return w.finish(fmt.Sprintf("/Root %d 0 R /Info %d 0 R", catalog, info))
+	trailer := fmt.Sprintf("/Root %d 0 R /Info %d 0 R", catalog, info)
+	if d.Locked {
+		no := strings.Repeat("5a", 32) // no password gives this
+		trailer += fmt.Sprintf(" /ID [<00> <00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >>", no, no)
+	}
+	return w.finish(trailer)
 }
 
 // writer writes objects one after the other, numbered from 1.
