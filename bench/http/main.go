@@ -32,6 +32,9 @@ var (
 
 func main() {
 	flag.Parse()
+	var err error
+	*binary, err = filepath.Abs(*binary) // servers are started in another directory
+	check(err)
 	dir, err := os.MkdirTemp("", "byline-bench-*")
 	check(err)
 	defer os.RemoveAll(dir)
