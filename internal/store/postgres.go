@@ -63,6 +63,8 @@ func (p *pgDB) read(ctx context.Context, do func(*tx) error) error {
 	return p.in(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, do)
 }
 
+func (p *pgDB) peek(ctx context.Context, do func(*tx) error) error { return p.read(ctx, do) }
+
 // retries of a transaction that PostgreSQL asks to repeat.
 const retries = 5
 
