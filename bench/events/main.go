@@ -29,6 +29,8 @@ var (
 	rounds = flag.Int("rounds", 3, "measured rounds; medians are printed")
 	rate   = flag.Int("rate", 20, "tokens a second of each run")
 	tokens = flag.Int("tokens", 200, "of each run")
+	only   = flag.String("only", "", "one part: many (readers), alone")
+	prof   = flag.String("profile", "", "write a CPU profile of byline's last round")
 )
 
 func main() {
@@ -45,7 +47,13 @@ func main() {
 	build.Dir, build.Env, build.Stderr = "..", append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
 	proc.Check(build.Run())
 	fmt.Printf("%d tokens a run at %d/s; CPU of the server per token and reader\n\n| runs x readers | byline | bare net/http | fastapi | load |\n|---|---|---|---|---|\n", *tokens, *rate)
-	for _, m := range []struct{ runs, readers int }{{20, 100}, {200, 1}} {
+	for _, m := range []struct {
+		name          string
+		runs, readers int
+	}{{"many", 20, 100}, {"alone", 200, 1}} {
+		if *only != "" && *only != m.name {
+			continue
+		}
 		var a, b, c []float64
 		for range *rounds {
 			a = append(a, measure(ours(script, m.runs), m.runs, m.readers))
@@ -74,6 +82,9 @@ type source struct {
 func ours(script string, runs int) source {
 	s := &proc.Server{Base: "http://127.0.0.1:18020"}
 	s.Cmd = exec.Command(script, "-test.run", "^TestServeScript$", "-test.timeout", "0")
+	if *prof != "" {
+		s.Cmd.Args = append(s.Cmd.Args, "-test.cpuprofile", *prof)
+	}
 	s.Cmd.Env = append(os.Environ(), "BENCH_LISTEN=127.0.0.1:18020", "BENCH_RUNS="+strconv.Itoa(runs), "BENCH_TOKENS="+strconv.Itoa(*tokens), "BENCH_RATE="+strconv.Itoa(*rate))
 	s.Cmd.Stderr = os.Stderr
 	in, err := s.Cmd.StdinPipe()
@@ -145,8 +156,10 @@ func measure(s source, runs, readers int) float64 {
 	used := s.CPU() - before
 	if s.in != nil {
 		s.in.Close()
+		s.Cmd.Wait()
+	} else {
+		s.Stop()
 	}
-	s.Stop()
 	return float64(used.Microseconds()) / float64(*tokens*runs*readers)
 }
 

@@ -22,7 +22,7 @@ func scanEvent(row scanner) (e runs.Event, err error) {
 
 // Events meets runs.Log.
 func (s *Store) Events(ctx context.Context, runID string, after int64, limit int) (events []runs.Event, err error) {
-	err = s.read(ctx, func(t *tx) error {
+	err = s.peek(ctx, func(t *tx) error {
 		events, err = all(t, scanEvent, eventsQuery+` ORDER BY seq LIMIT ?`, runID, after, limit)
 		return err
 	})

@@ -148,7 +148,22 @@ func (c *liteConn) query(ctx context.Context, query string, args ...any) (*sql.R
 }
 
 // read takes a free connection. The snapshot begins with the first statement.
-func (l *liteDB) read(ctx context.Context, do func(*tx) error) (err error) {
+func (l *liteDB) read(ctx context.Context, do func(*tx) error) error {
+	return l.peek(ctx, func(t *tx) (err error) {
+		if _, err := t.q.exec(t.ctx, "BEGIN"); err != nil {
+			return err
+		}
+		defer func() {
+			if _, e := t.q.exec(t.ctx, "ROLLBACK"); e != nil && err == nil {
+				err = e
+			}
+		}()
+		return do(t)
+	})
+}
+
+// peek is read without a transaction of its own.
+func (l *liteDB) peek(ctx context.Context, do func(*tx) error) error {
 	var c *liteConn
 	select {
 	case c = <-l.readers:
@@ -160,16 +175,7 @@ func (l *liteDB) read(ctx context.Context, do func(*tx) error) (err error) {
 		return err
 	}
 	// A context without an end: watching one costs more than most statements, and none of them is long.
-	own := context.WithoutCancel(ctx)
-	if _, err := c.exec(own, "BEGIN"); err != nil {
-		return err
-	}
-	defer func() {
-		if _, e := c.exec(own, "ROLLBACK"); e != nil && err == nil {
-			err = e
-		}
-	}()
-	return do(&tx{ctx: own, q: c, now: time.Now().UnixMicro()})
+	return do(&tx{ctx: context.WithoutCancel(ctx), q: c, now: time.Now().UnixMicro()})
 }
 
 // write hands a member to the writer and waits for its commit.
@@ -234,9 +240,11 @@ func (l *liteDB) commit(group []*member) {
 	errs := make([]error, len(group))
 	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
 	for i := 0; err == nil && i < len(group); i++ {
-		errs[i], err = l.member(ctx, group[i])
+		errs[i], err = l.member(ctx, group[i], len(group) == 1)
 	}
-	if err == nil {
+	if err == nil && len(group) == 1 && errs[0] != nil {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
+	} else if err == nil {
 		_, err = c.exec(ctx, "COMMIT")
 	}
 	if err != nil {
@@ -260,12 +268,20 @@ func (l *liteDB) commit(group []*member) {
 	}
 }
 
-// member runs one write. its error is its own; broken is one of the whole transaction.
-func (l *liteDB) member(ctx context.Context, m *member) (its, broken error) {
+// member runs one write. its error is its own; broken is one of the whole transaction. A member that is alone needs no
+// savepoint: the transaction is its own.
+func (l *liteDB) member(ctx context.Context, m *member, alone bool) (its, broken error) {
 	if err := m.ctx.Err(); err != nil {
 		return err, nil
 	}
 	c := l.writer
+	if alone {
+		t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro()}
+		if its = guarded(m.do, t); its == nil {
+			m.wake = t.wake
+		}
+		return its, nil
+	}
 	if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
 		return nil, err
 	}
