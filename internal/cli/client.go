@@ -139,7 +139,7 @@ func (c *client) upload(ctx context.Context, path string) (d document, fresh boo
 	form := multipart.NewWriter(pw)
 	var written sync.WaitGroup
 	written.Go(func() {
-		part, err := form.CreateFormFile("file", clean(filepath.Base(path)))
+		part, err := form.CreateFormFile("file", inline(filepath.Base(path)))
 		if err == nil {
 			_, err = io.Copy(part, f)
 		}

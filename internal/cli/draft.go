@@ -334,7 +334,7 @@ func (d *drafting) finish(res result) error {
 		return d.printJSON(out, res)
 	}
 	d.tellUnused(res.Unused)
-	_, err := fmt.Fprintf(out, "%s: %q, %d words, %d of %d sentences cited\n", clean(res.Path), res.Title, res.Words, res.Cited, res.Sentences)
+	_, err := fmt.Fprintf(out, "%s: %q, %d words, %d of %d sentences cited\n", inline(res.Path), res.Title, res.Words, res.Cited, res.Sentences)
 	return err
 }
 
@@ -344,7 +344,7 @@ func (d *drafting) tellUnused(all []unused) {
 		fmt.Fprintf(d.Stderr, "Not used:\n")
 	}
 	for _, u := range all {
-		fmt.Fprintf(d.Stderr, "  %s: %s\n", clean(u.Path), clean(u.Reason))
+		fmt.Fprintf(d.Stderr, "  %s: %s\n", inline(u.Path), clean(u.Reason))
 	}
 }
 
