@@ -103,3 +103,15 @@ func BenchmarkAppendBesideBulk(b *testing.B) {
 	b.ReportMetric(ms(1), "ms-max")
 	b.ReportMetric(float64(slices256)/b.Elapsed().Seconds()/4, "bulk-MB/s")
 }
+
+func BenchmarkAppend(b *testing.B) {
+	s := storetest.New(b)
+	queued(b, s, 1, "")
+	l := claimed(b, s, "w")
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := s.Append(b.Context(), l, runs.NewEvent{Type: runs.EventToken, Data: runs.Token{Channel: "draft", SectionID: "a", Offset: 9 * i, Text: "some text"}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
