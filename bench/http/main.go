@@ -32,6 +32,9 @@ var (
 
 func main() {
 	flag.Parse()
+	var err error
+	*binary, err = filepath.Abs(*binary) // servers are started in another directory
+	check(err)
 	dir, err := os.MkdirTemp("", "byline-bench-*")
 	check(err)
 	defer os.RemoveAll(dir)
@@ -251,6 +254,7 @@ func logins(s *server) {
 		quiet := p99(s, *length)
 		stop := make(chan struct{})
 		var clients sync.WaitGroup
+		apart := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}} // the other requests keep their connection
 		for range 4 {
 			clients.Go(func() {
 				for {
@@ -260,7 +264,7 @@ func logins(s *server) {
 					default:
 						req, _ := http.NewRequest("POST", s.base+"/api/v1/auth/login", strings.NewReader(`{"email":"owner@example.com","password":"correct horse battery"}`))
 						req.Header.Set("Content-Type", "application/json")
-						resp, err := http.DefaultClient.Do(req)
+						resp, err := apart.Do(req)
 						check(err)
 						io.Copy(io.Discard, resp.Body)
 						resp.Body.Close()

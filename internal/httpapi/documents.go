@@ -151,11 +151,13 @@ type processIn struct {
 	From  string `query:"from_stage" enum:"stored,extracted,chunked" doc:"Keep what was made up to this stage"`
 }
 
+type runBody struct {
+	Run runShape `json:"run"`
+}
+
 type runOut struct {
 	Status int
-	Body   struct {
-		Run runShape `json:"run"`
-	}
+	Body   runBody
 }
 
 func (s *server) processDocument(ctx context.Context, in *processIn) (*runOut, error) {

@@ -94,6 +94,7 @@ func (s *server) describe() huma.Config {
 			Info: &huma.Info{Title: s.Name, Version: s.Version,
 				Description: "Sources in, cited posts out. Errors are application/problem+json; lists are pages with a cursor; long actions are runs whose events stream from /api/v1/runs/{id}/events.",
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
+			Servers: []*huma.Server{{URL: "/"}},
 			Components: &huma.Components{
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}},
@@ -109,7 +110,7 @@ func (s *server) describe() huma.Config {
 
 // guard lets only those through who say who they are, where the operation asks for it.
 func (s *server) guard(c huma.Context, next func(huma.Context)) {
-	if len(c.Operation().Security) == 0 {
+	if len(c.Operation().Security[0]) == 0 {
 		next(c)
 		return
 	}
@@ -139,8 +140,10 @@ func (s *server) cors(next http.Handler) http.Handler {
 // option changes an operation before it is registered.
 type option func(*huma.Operation)
 
-// public lets everybody call the operation.
-func public(o *huma.Operation) { o.Security = nil }
+// public lets everybody call the operation: the one requirement it has asks for nothing.
+func public(o *huma.Operation) { o.Security = anybody }
+
+var anybody = []map[string][]string{{}}
 
 // status is the answer's status when all goes well.
 func status(code int) option { return func(o *huma.Operation) { o.DefaultStatus = code } }

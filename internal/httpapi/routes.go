@@ -28,7 +28,8 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/documents/{doc_id}", "get-document", "documents", "One document", s.getDocument)
 	handle(s, "PATCH", v1+"/documents/{doc_id}", "patch-document", "documents", "Change title or tags", s.patchDocument)
 	handle(s, "DELETE", v1+"/documents/{doc_id}", "delete-document", "documents", "Delete it everywhere; text in drafts stays unless purge_quotes", s.deleteDocument)
-	handle(s, "POST", v1+"/documents/{doc_id}/process", "process-document", "documents", "Extract, chunk and index it, or go on where that failed", s.processDocument, status(202))
+	handle(s, "POST", v1+"/documents/{doc_id}/process", "process-document", "documents", "Extract, chunk and index it, or go on where that failed", s.processDocument, status(202),
+		also("200", "It is complete: its last run", "application/json", s.schemaOf(runBody{})))
 	handle(s, "GET", v1+"/documents/{doc_id}/passages", "list-passages", "documents", "Its passages in order", s.listPassages)
 	handle(s, "GET", v1+"/documents/{doc_id}/text", "get-text", "documents", "Its text, or a part of it", s.getText)
 	handle(s, "GET", v1+"/documents/{doc_id}/content", "get-content", "documents", "The bytes as they were uploaded", s.getContent,
@@ -63,7 +64,7 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/status", "status", "ops", "What is up; details are for admins", s.status)
 	handle(s, "GET", "/readyz", "ready", "ops", "Ready to serve", s.ready, public,
 		also("503", "Not ready", "application/json", s.schemaOf(readyBody{})))
-	s.api.OpenAPI().AddOperation(&huma.Operation{Method: "GET", Path: "/health", OperationID: "health", Tags: []string{"ops"}, Summary: "Alive",
+	s.api.OpenAPI().AddOperation(&huma.Operation{Method: "GET", Path: "/health", OperationID: "health", Tags: []string{"ops"}, Summary: "Alive", Security: anybody,
 		Responses: map[string]*huma.Response{"200": {Description: "Alive", Content: map[string]*huma.MediaType{"application/json": {Schema: s.schemaOf(healthBody{})}}}}})
 }
 

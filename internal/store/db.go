@@ -50,6 +50,8 @@ type backend interface {
 	write(ctx context.Context, l lane, do func(*tx) error) error
 	// read runs do in one snapshot.
 	read(ctx context.Context, do func(*tx) error) error
+	// peek is read for one statement, which is a snapshot by itself.
+	peek(ctx context.Context, do func(*tx) error) error
 	ping(ctx context.Context) (detail string, err error)
 	// checkpoint rids the database's files of what was deleted; clean is false when a reader was in the way.
 	checkpoint(ctx context.Context) (clean bool, err error)

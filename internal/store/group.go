@@ -143,9 +143,11 @@ func (l *liteDB) commit(group []*member) {
 	errs := make([]error, len(group))
 	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
 	for i := 0; err == nil && i < len(group); i++ {
-		errs[i], err = l.member(ctx, group[i])
+		errs[i], err = l.member(ctx, group[i], len(group) == 1)
 	}
-	if err == nil {
+	if err == nil && len(group) == 1 && errs[0] != nil {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
+	} else if err == nil {
 		_, err = c.exec(ctx, "COMMIT")
 	}
 	if err != nil {
@@ -170,23 +172,29 @@ func (l *liteDB) commit(group []*member) {
 	}
 }
 
-// member runs one write. its error is its own; broken is one of the whole transaction.
-func (l *liteDB) member(ctx context.Context, m *member) (its, broken error) {
+// member runs one write. its error is its own; broken is one of the whole transaction. A member that is alone needs no
+// savepoint: the transaction is its own.
+func (l *liteDB) member(ctx context.Context, m *member, alone bool) (its, broken error) {
 	if err := m.ctx.Err(); err != nil {
 		return err, nil
 	}
 	c := l.writer
-	if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
-		return nil, err
+	if !alone {
+		if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
+			return nil, err
+		}
 	}
 	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro()}
-	its = guarded(m.do, t)
+	if its = guarded(m.do, t); its == nil {
+		m.wake, m.new = t.wake, t.new
+	}
+	if alone {
+		return its, nil
+	}
 	if its != nil {
 		if _, err := c.exec(ctx, "ROLLBACK TO member"); err != nil {
 			return its, err // a full disk rolls everything back by itself
 		}
-	} else {
-		m.wake, m.new = t.wake, t.new
 	}
 	_, broken = c.exec(ctx, "RELEASE member")
 	return its, broken

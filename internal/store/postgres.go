@@ -76,6 +76,8 @@ func (p *pgDB) read(ctx context.Context, do func(*tx) error) error {
 	}, func() bool { return !begun }) // what do collected would be there twice
 }
 
+func (p *pgDB) peek(ctx context.Context, do func(*tx) error) error { return p.read(ctx, do) }
+
 func (p *pgDB) write(ctx context.Context, _ lane, do func(*tx) error) error {
 	return p.try(ctx, nil, do, func() bool { return true })
 }

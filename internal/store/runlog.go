@@ -25,7 +25,7 @@ func (s *Store) Events(ctx context.Context, runID string, after int64, limit int
 	if events = s.recent.after(runID, after, limit); events != nil {
 		return events, nil
 	}
-	err = s.read(ctx, func(t *tx) error {
+	err = s.peek(ctx, func(t *tx) error {
 		events, err = all(t, scanEvent, eventsQuery+` ORDER BY seq LIMIT ?`, runID, after, limit)
 		return err
 	})

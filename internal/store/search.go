@@ -87,7 +87,7 @@ func (t *tx) bury(documentID string) error {
 
 // Segments meets search.Store.
 func (s *Store) Segments(ctx context.Context, ws ident.Workspace) (list []search.SegmentInfo, err error) {
-	err = s.read(ctx, func(t *tx) error {
+	err = s.peek(ctx, func(t *tx) error {
 		list, err = t.segments(ws)
 		return err
 	})

@@ -138,7 +138,22 @@ func (c *liteConn) query(ctx context.Context, query string, args ...any) (*sql.R
 }
 
 // read takes a free connection. The snapshot begins with the first statement.
-func (l *liteDB) read(ctx context.Context, do func(*tx) error) (err error) {
+func (l *liteDB) read(ctx context.Context, do func(*tx) error) error {
+	return l.peek(ctx, func(t *tx) (err error) {
+		if _, err := t.q.exec(t.ctx, "BEGIN"); err != nil {
+			return err
+		}
+		defer func() {
+			if _, e := t.q.exec(t.ctx, "ROLLBACK"); e != nil && err == nil {
+				err = e
+			}
+		}()
+		return do(t)
+	})
+}
+
+// peek is read without a transaction of its own.
+func (l *liteDB) peek(ctx context.Context, do func(*tx) error) error {
 	var c *liteConn
 	select {
 	case c = <-l.readers:
@@ -150,16 +165,7 @@ func (l *liteDB) read(ctx context.Context, do func(*tx) error) (err error) {
 		return err
 	}
 	// A context without an end: watching one costs more than most statements, and none of them is long.
-	own := context.WithoutCancel(ctx)
-	if _, err := c.exec(own, "BEGIN"); err != nil {
-		return err
-	}
-	defer func() {
-		if _, e := c.exec(own, "ROLLBACK"); e != nil && err == nil {
-			err = e
-		}
-	}()
-	return do(&tx{ctx: own, q: c, now: time.Now().UnixMicro()})
+	return do(&tx{ctx: context.WithoutCancel(ctx), q: c, now: time.Now().UnixMicro()})
 }
 
 func (l *liteDB) ping(ctx context.Context) (string, error) {
