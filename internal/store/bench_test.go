@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"byline/internal/document"
+	"byline/internal/runs"
 	"byline/internal/store/storetest"
 )
 
@@ -31,6 +32,18 @@ func BenchmarkUser(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := l.User(l.ctx, us[0].ID); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	s := storetest.New(b)
+	queued(b, s, 1, "")
+	l := claimed(b, s, "w")
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := s.Append(b.Context(), l, runs.NewEvent{Type: runs.EventToken, Data: runs.Token{Channel: "draft", SectionID: "a", Offset: 9 * i, Text: "some text"}}); err != nil {
 			b.Fatal(err)
 		}
 	}

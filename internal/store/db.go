@@ -30,8 +30,9 @@ type Options struct {
 // Store is an opened database. It is safe for concurrent use.
 type Store struct {
 	backend
-	log *slog.Logger
-	bus runs.Bus
+	log    *slog.Logger
+	bus    runs.Bus
+	recent recent
 }
 
 // lane of a write. What waits in the lane of events goes first.
@@ -39,6 +40,7 @@ type lane int
 
 const (
 	laneEvents lane = iota
+	laneLog         // appends to the logs of runs: in the lane of events, but a few milliseconds do not matter to them
 	laneBulk
 )
 
@@ -99,6 +101,7 @@ type tx struct {
 	q    querier
 	now  int64    // microseconds since 1970, the same within the transaction
 	wake []string // runs with new events, told after the commit
+	new  []runs.Event
 }
 
 // querier runs statements whose placeholders are question marks.

@@ -60,6 +60,7 @@ func (t *tx) log(runID, session string, last int64, events []runs.NewEvent) (int
 		if session != "" {
 			sessionSeq++
 		}
+		t.new = append(t.new, runs.Event{RunID: runID, Seq: last, SessionID: session, SessionSeq: sessionSeq, At: timeOf(t.now), Type: e.Type, Data: data})
 		if _, err := t.exec(`INSERT INTO run_event (run_id, seq, session_id, session_seq, at, type, data) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			runID, last, session, sessionSeq, t.now, e.Type, string(data)); err != nil {
 			return 0, err

@@ -34,6 +34,9 @@ func (s *Store) Create(ctx context.Context, n runs.NewRun) (r runs.Run, err erro
 	return r, err
 }
 
+// Forget makes the next reads ask the database.
+func (s *Store) Forget() { s.recent.forget() }
+
 // Write changes something in the lane of events and ends as end says.
 func (s *Store) Write(ctx context.Context, query string, end func() error) error {
 	return s.write(ctx, laneEvents, func(t *tx) error {

@@ -26,6 +26,8 @@ type pgDB struct {
 	pool *pgxpool.Pool
 	db   *sql.DB
 	bus  *pgBus
+
+	recent *recent
 }
 
 func (s *Store) openPostgres(ctx context.Context, o Options) error {
@@ -38,7 +40,7 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	p := &pgDB{pool: pool, db: stdlib.OpenDBFromPool(pool)}
+	p := &pgDB{pool: pool, db: stdlib.OpenDBFromPool(pool), recent: &s.recent}
 	if err = p.db.PingContext(ctx); err != nil {
 		err = errBusy.Because(fmt.Errorf("connect to PostgreSQL (DATABASE_URL): %w", err))
 	} else {
@@ -112,6 +114,7 @@ func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) (un
 	if err := sqlTx.Commit(); err != nil {
 		return isRepeatable(err), pgFault(err)
 	}
+	p.recent.add(t.new)
 	if len(t.wake) > 0 {
 		p.bus.Publish(t.wake...)
 	}

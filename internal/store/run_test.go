@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -591,4 +592,57 @@ func TestReplicasWakeEachOther(t *testing.T) {
 		<-heard
 	}
 	hear()
+}
+
+// Events that were just committed are read from memory: the same ones that the database gives, from any seq, in any portion.
+func TestRecentEventsAreThoseOfTheDatabase(t *testing.T) {
+	checks(t, 10)
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		rapid.Check(t, func(t *rapid.T) {
+			if err := s.Damage(ctx, `UPDATE run SET status = 'cancelled'`); err != nil { // of the round before
+				t.Fatal(err)
+			}
+			ids := queued(t, s, 2, "")
+			leases := []runs.Lease{claimed(t, s, "w"), claimed(t, s, "w")}
+			for range rapid.IntRange(0, 60).Draw(t, "appends") {
+				var events []runs.NewEvent
+				for range rapid.IntRange(1, 12).Draw(t, "events") {
+					size := rapid.SampledFrom([]int{1, 10, 100, 8190, 8191}).Draw(t, "size")
+					events = append(events, runs.NewEvent{Type: runs.EventNotice, Data: strings.Repeat("x", size)})
+				}
+				if _, err := s.Append(ctx, rapid.SampledFrom(leases).Draw(t, "run"), events...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			type question struct {
+				id    string
+				after int64
+				limit int
+			}
+			var questions []question
+			var fast [][]runs.Event
+			for range 20 {
+				q := question{rapid.SampledFrom(ids).Draw(t, "id"), rapid.Int64Range(0, 300).Draw(t, "after"), rapid.IntRange(1, 50).Draw(t, "limit")}
+				list, err := s.Events(ctx, q.id, q.after, q.limit)
+				if err != nil {
+					t.Fatal(err)
+				}
+				questions, fast = append(questions, q), append(fast, list)
+			}
+			s.Forget()
+			for i, q := range questions {
+				slow, err := s.Events(ctx, q.id, q.after, q.limit)
+				if err != nil {
+					t.Fatal(err)
+				}
+				slow = slow[:min(len(slow), max(len(fast[i]), 1))]
+				if !slices.EqualFunc(fast[i], slow, func(a, b runs.Event) bool {
+					return a.RunID == b.RunID && a.Seq == b.Seq && a.At.Equal(b.At) && a.Type == b.Type && bytes.Equal(a.Data, b.Data) && a.SessionSeq == b.SessionSeq
+				}) {
+					t.Fatalf("%v: %d events from memory are not the %d of the database", q, len(fast[i]), len(slow))
+				}
+			}
+		})
+	})
 }

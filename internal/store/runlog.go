@@ -22,6 +22,9 @@ func scanEvent(row scanner) (e runs.Event, err error) {
 
 // Events meets runs.Log.
 func (s *Store) Events(ctx context.Context, runID string, after int64, limit int) (events []runs.Event, err error) {
+	if events = s.recent.after(runID, after, limit); events != nil {
+		return events, nil
+	}
 	err = s.peek(ctx, func(t *tx) error {
 		events, err = all(t, scanEvent, eventsQuery+` ORDER BY seq LIMIT ?`, runID, after, limit)
 		return err
@@ -68,6 +71,7 @@ func (s *Store) Compact(ctx context.Context, before time.Time, limit int) (int, 
 			return i, fmt.Errorf("compact run %s: %w", id, err)
 		}
 	}
+	s.recent.forget()
 	return len(due), nil
 }
 

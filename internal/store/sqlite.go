@@ -25,6 +25,7 @@ type liteDB struct {
 	readers chan *liteConn
 	writer  *liteConn
 	bus     *runs.LocalBus
+	recent  *recent
 
 	changes      atomic.Int64 // commits that changed documents
 	events, bulk chan *member
@@ -32,14 +33,6 @@ type liteDB struct {
 	stopped      chan struct{} // closed when the writer has gone
 	closing      sync.RWMutex  // held for reading while a member is handed in
 	closed       bool
-}
-
-// member is one write on its way into a group commit.
-type member struct {
-	ctx  context.Context
-	do   func(*tx) error
-	done chan error
-	wake []string
 }
 
 // liteConn is a connection with its prepared statements. It serves one goroutine at a time.
@@ -51,9 +44,6 @@ type liteConn struct {
 
 // The pragmas, busy_timeout first so that it holds for the others. secure_delete: what is deleted is overwritten.
 const litePragmas = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(ON)&_pragma=secure_delete(ON)&_pragma=mmap_size(0)&_pragma=cache_size(-2000)&_pragma=temp_store(MEMORY)"
-
-// groupSize is how many writes of the lane of events share a commit at most.
-const groupSize = 64
 
 func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	dsn := "file:" + (&url.URL{Path: o.Path}).EscapedPath() + litePragmas
@@ -67,7 +57,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	n := max(4, runtime.GOMAXPROCS(0)*2)
 	db.SetMaxOpenConns(n + 2) // readers, the writer, checkpoints
 	db.SetMaxIdleConns(n + 2)
-	l := &liteDB{path: o.Path, db: db, readers: make(chan *liteConn, n), bus: runs.NewBus(), events: make(chan *member, groupSize), bulk: make(chan *member),
+	l := &liteDB{path: o.Path, db: db, readers: make(chan *liteConn, n), bus: runs.NewBus(), recent: &s.recent, events: make(chan *member, groupSize), bulk: make(chan *member),
 		stop: make(chan struct{}), stopped: make(chan struct{})}
 	s.backend, s.bus = l, l.bus
 	if err := migrate(ctx, db, false, o.ReadOnly); err != nil {
@@ -176,136 +166,6 @@ func (l *liteDB) peek(ctx context.Context, do func(*tx) error) error {
 	}
 	// A context without an end: watching one costs more than most statements, and none of them is long.
 	return do(&tx{ctx: context.WithoutCancel(ctx), q: c, now: time.Now().UnixMicro()})
-}
-
-// write hands a member to the writer and waits for its commit.
-func (l *liteDB) write(ctx context.Context, ln lane, do func(*tx) error) error {
-	m := &member{ctx: ctx, do: do, done: make(chan error, 1)}
-	to := l.events
-	if ln == laneBulk {
-		to = l.bulk
-	}
-	l.closing.RLock()
-	if l.closed || l.writer == nil {
-		l.closing.RUnlock()
-		return errBusy
-	}
-	select {
-	case to <- m:
-		l.closing.RUnlock()
-	case <-ctx.Done():
-		l.closing.RUnlock()
-		return ctx.Err()
-	}
-	return <-m.done // what was handed in is done: the caller must know whether
-}
-
-// run is the writer: it takes what waits, events first, and commits it as one group.
-func (l *liteDB) run() {
-	defer close(l.stopped)
-	group := make([]*member, 0, groupSize)
-	for {
-		group = group[:0]
-		select { // events before bulk
-		case m := <-l.events:
-			group = append(group, m)
-		default:
-			select {
-			case m := <-l.events:
-				group = append(group, m)
-			case m := <-l.bulk:
-				group = append(group, m)
-			case <-l.stop:
-				return
-			}
-		}
-	more:
-		for len(group) < groupSize {
-			select {
-			case m := <-l.events:
-				group = append(group, m)
-			default:
-				break more
-			}
-		}
-		l.commit(group)
-	}
-}
-
-// commit runs the members of a group in one transaction. A member that fails rolls back to its savepoint and nothing else.
-func (l *liteDB) commit(group []*member) {
-	ctx := context.Background()
-	c := l.writer
-	c.wrote = false
-	errs := make([]error, len(group))
-	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
-	for i := 0; err == nil && i < len(group); i++ {
-		errs[i], err = l.member(ctx, group[i], len(group) == 1)
-	}
-	if err == nil && len(group) == 1 && errs[0] != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
-	} else if err == nil {
-		_, err = c.exec(ctx, "COMMIT")
-	}
-	if err != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be no transaction any more; the error is told to all members
-	}
-	if c.wrote {
-		l.changes.Add(1)
-	}
-	var wake []string
-	for i, m := range group {
-		if err != nil {
-			errs[i] = errors.Join(errs[i], err)
-		}
-		if errs[i] == nil {
-			wake = append(wake, m.wake...)
-		}
-		m.done <- errs[i]
-	}
-	if len(wake) > 0 {
-		l.bus.Publish(wake...)
-	}
-}
-
-// member runs one write. its error is its own; broken is one of the whole transaction. A member that is alone needs no
-// savepoint: the transaction is its own.
-func (l *liteDB) member(ctx context.Context, m *member, alone bool) (its, broken error) {
-	if err := m.ctx.Err(); err != nil {
-		return err, nil
-	}
-	c := l.writer
-	if alone {
-		t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro()}
-		if its = guarded(m.do, t); its == nil {
-			m.wake = t.wake
-		}
-		return its, nil
-	}
-	if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
-		return nil, err
-	}
-	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro()}
-	its = guarded(m.do, t)
-	if its != nil {
-		if _, err := c.exec(ctx, "ROLLBACK TO member"); err != nil {
-			return its, err // a full disk rolls everything back by itself
-		}
-	} else {
-		m.wake = t.wake
-	}
-	_, broken = c.exec(ctx, "RELEASE member")
-	return its, broken
-}
-
-// guarded keeps a panic from ending the writer, on which all others wait.
-func guarded(do func(*tx) error, t *tx) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a write: %v", p)
-		}
-	}()
-	return do(t)
 }
 
 func (l *liteDB) ping(ctx context.Context) (string, error) {

@@ -194,6 +194,7 @@ func (s *Store) purgeRuns(ctx context.Context, ids []string, whole bool) error {
 			return err
 		}
 	}
+	s.recent.forget()
 	return nil
 }
 

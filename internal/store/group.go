@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"byline/internal/runs"
+)
+
+// member is one write on its way into a group commit.
+type member struct {
+	ctx  context.Context
+	lane lane
+	do   func(*tx) error
+	done chan error
+	wake []string
+	new  []runs.Event
+}
+
+// groupSize is how many writes of the lane of events share a commit at most.
+const groupSize = 64
+
+// write hands a member to the writer and waits for its commit.
+func (l *liteDB) write(ctx context.Context, ln lane, do func(*tx) error) error {
+	m := &member{ctx: ctx, lane: ln, do: do, done: make(chan error, 1)}
+	to := l.events
+	if ln == laneBulk {
+		to = l.bulk
+	}
+	l.closing.RLock()
+	if l.closed || l.writer == nil {
+		l.closing.RUnlock()
+		return errBusy
+	}
+	select {
+	case to <- m:
+		l.closing.RUnlock()
+	case <-ctx.Done():
+		l.closing.RUnlock()
+		return ctx.Err()
+	}
+	return <-m.done // what was handed in is done: the caller must know whether
+}
+
+// run is the writer: it takes what waits, events first, and commits it as one group.
+func (l *liteDB) run() {
+	defer close(l.stopped)
+	group := make([]*member, 0, groupSize)
+	more := gathering{timer: time.NewTimer(0)}
+	for {
+		group = group[:0]
+		select { // events before bulk
+		case m := <-l.events:
+			group = append(group, m)
+		default:
+			select {
+			case m := <-l.events:
+				group = append(group, m)
+			case m := <-l.bulk:
+				group = append(group, m)
+			case <-l.stop:
+				return
+			}
+		}
+		group = l.waiting(group)
+		if more.worthwhile(group) {
+			group = l.gather(group, &more)
+		}
+		l.commit(group)
+	}
+}
+
+// waiting adds what waits in the lane of events.
+func (l *liteDB) waiting(group []*member) []*member {
+	for len(group) < groupSize {
+		select {
+		case m := <-l.events:
+			group = append(group, m)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// gathering decides when to wait a little for more appends. A commit costs twice what an append does, so where many runs
+// write, sharing it halves the work and more. A wait that brings few is not tried again for a while.
+type gathering struct {
+	timer *time.Timer
+	skip  int // groups that are not waited for
+}
+
+const (
+	patience  = 3 * time.Millisecond
+	payoff    = 3 // members that a wait must bring
+	skipAfter = 256
+)
+
+// worthwhile is false as soon as anybody but logs waits.
+func (g *gathering) worthwhile(group []*member) bool {
+	for _, m := range group {
+		if m.lane != laneLog {
+			return false
+		}
+	}
+	if g.skip > 0 {
+		g.skip--
+		return false
+	}
+	return len(group) < groupSize
+}
+
+// gather waits for more members until somebody comes who should not wait.
+func (l *liteDB) gather(group []*member, g *gathering) []*member {
+	before, hurry := len(group), false
+	g.timer.Reset(patience)
+	for len(group) < groupSize && !hurry {
+		var m *member
+		select {
+		case m = <-l.events:
+		case m = <-l.bulk:
+		case <-g.timer.C:
+			if len(group)-before < payoff {
+				g.skip = skipAfter
+			}
+			return group
+		case <-l.stop:
+			return group
+		}
+		group = append(group, m)
+		hurry = m.lane != laneLog
+	}
+	return group
+}
+
+// commit runs the members of a group in one transaction. A member that fails rolls back to its savepoint and nothing else.
+func (l *liteDB) commit(group []*member) {
+	ctx := context.Background()
+	c := l.writer
+	c.wrote = false
+	errs := make([]error, len(group))
+	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
+	for i := 0; err == nil && i < len(group); i++ {
+		errs[i], err = l.member(ctx, group[i], len(group) == 1)
+	}
+	if err == nil && len(group) == 1 && errs[0] != nil {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
+	} else if err == nil {
+		_, err = c.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be no transaction any more; the error is told to all members
+	}
+	if c.wrote {
+		l.changes.Add(1)
+	}
+	var wake []string
+	for i, m := range group {
+		if err != nil {
+			errs[i] = errors.Join(errs[i], err)
+		}
+		if errs[i] == nil {
+			l.recent.add(m.new)
+			wake = append(wake, m.wake...)
+		}
+		m.done <- errs[i]
+	}
+	if len(wake) > 0 {
+		l.bus.Publish(wake...)
+	}
+}
+
+// member runs one write. its error is its own; broken is one of the whole transaction. A member that is alone needs no
+// savepoint: the transaction is its own.
+func (l *liteDB) member(ctx context.Context, m *member, alone bool) (its, broken error) {
+	if err := m.ctx.Err(); err != nil {
+		return err, nil
+	}
+	c := l.writer
+	if !alone {
+		if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
+			return nil, err
+		}
+	}
+	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro()}
+	if its = guarded(m.do, t); its == nil {
+		m.wake, m.new = t.wake, t.new
+	}
+	if alone {
+		return its, nil
+	}
+	if its != nil {
+		if _, err := c.exec(ctx, "ROLLBACK TO member"); err != nil {
+			return its, err // a full disk rolls everything back by itself
+		}
+	}
+	_, broken = c.exec(ctx, "RELEASE member")
+	return its, broken
+}
+
+// guarded keeps a panic from ending the writer, on which all others wait.
+func guarded(do func(*tx) error, t *tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a write: %v", p)
+		}
+	}()
+	return do(t)
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"byline/internal/runs"
+)
+
+// recent keeps what this process has just committed to the logs of runs. Who is woken by a commit reads a few milliseconds
+// later what it wrote: this is a read that need not ask the database.
+type recent struct {
+	mu   sync.Mutex
+	ring [512]fresh
+	n    int // entries ever made
+}
+
+type fresh struct {
+	runs.Event
+	born time.Time
+}
+
+const (
+	recentAge  = 2 * time.Second // also how long another replica's purge may go unnoticed
+	recentSize = 8 << 10         // bytes of data; larger events are read from the database
+)
+
+// add is called behind a commit.
+func (r *recent) add(events []runs.Event) {
+	if len(events) == 0 {
+		return
+	}
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range events {
+		if len(e.Data) > recentSize {
+			continue
+		}
+		r.ring[r.n%len(r.ring)] = fresh{e, now}
+		r.n++
+	}
+}
+
+// after gives what comes directly behind a seq, without a gap, as far as it is known; nil means to ask the database.
+func (r *recent) after(runID string, seq int64, limit int) (list []runs.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := false
+	for i := r.n - 1; i >= max(0, r.n-len(r.ring)) && !first; i-- {
+		e := &r.ring[i%len(r.ring)]
+		if e.RunID != runID || e.Seq <= seq {
+			continue
+		}
+		if time.Since(e.born) > recentAge {
+			return nil
+		}
+		list = append(list, e.Event)
+		first = e.Seq == seq+1
+	}
+	if !first {
+		return nil
+	}
+	slices.SortFunc(list, func(a, b runs.Event) int { return int(a.Seq - b.Seq) }) // commits of a run may come here out of order
+	for i, e := range list {
+		if e.Seq != seq+1+int64(i) {
+			list = list[:i]
+			break
+		}
+	}
+	return list[:min(len(list), limit)]
+}
+
+// forget drops everything: something that is kept may have been purged.
+func (r *recent) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.ring[:])
+	r.n = 0
+}
