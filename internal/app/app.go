@@ -173,6 +173,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.health = ops.NewHealth(
 		ops.Probe{Name: "store", Needed: true, Ask: a.store.Ping},
+		ops.Probe{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
 		ops.Probe{Name: "search", Ask: func(ctx context.Context) (string, error) { return "embedded", nil }},
 	)
 	site, err := web.New(cfg.App.Name)
@@ -188,6 +189,14 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Health: a.health, Metrics: a.metrics, Log: a.log,
 	}, site.Mount)
 	return err
+}
+
+// sayOf is an error in the words for people: the status shows it.
+func sayOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(fault.Of(err).Say)
 }
 
 func (a *App) accounts(ctx context.Context, server bool) (*account.Service, error) {

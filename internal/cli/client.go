@@ -167,6 +167,22 @@ func (c *client) upload(ctx context.Context, path string) (d document, fresh boo
 	return d, resp.StatusCode == http.StatusCreated, nil
 }
 
+// wellness is an error when something that the library stands on is down, in its own words.
+func (c *client) wellness(ctx context.Context) error {
+	var status struct {
+		Dependencies []struct{ Name, Status, Detail string } `json:"dependencies"`
+	}
+	if err := c.call(ctx, "GET", "/api/v1/status", nil, &status); err != nil {
+		return err
+	}
+	for _, d := range status.Dependencies {
+		if d.Status == "down" {
+			return fault.New(fault.Unavailable, "not_well", "%s", d.Detail)
+		}
+	}
+	return nil
+}
+
 // errEnded is a stream that ended before its run.
 var errEnded = errors.New("the stream ended early")
 

@@ -157,6 +157,9 @@ func (p *pgDB) ping(ctx context.Context) (string, error) {
 	return "postgres", pgFault(p.db.PingContext(ctx))
 }
 
+// noSpace is not known of a database on another machine: each write that finds none says so.
+func (p *pgDB) noSpace() bool { return false }
+
 // checkpoint: PostgreSQL overwrites what was deleted in its own time (VACUUM); there is nothing to wait for.
 func (p *pgDB) checkpoint(context.Context) (bool, error) { return true, nil }
 
