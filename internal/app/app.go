@@ -87,13 +87,14 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 // hold takes the data directory for this process.
 func (a *App) hold() error {
 	dir := a.cfg.Storage.Data
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make data directory (BYLINE_DATA): %w", err)
-	}
 	lock := flock.New(filepath.Join(dir, "lock"))
-	ok, err := lock.TryLock()
+	err := os.MkdirAll(dir, 0o700)
+	ok := false
+	if err == nil {
+		ok, err = lock.TryLock()
+	}
 	if err != nil {
-		return fmt.Errorf("lock data directory: %w", err)
+		return fault.New(fault.Unavailable, "data_directory", "The data directory %s cannot be used (%v). Make it a directory that you can write to, or choose another one with --data or BYLINE_DATA.", dir, err).Because(err)
 	}
 	if !ok {
 		return fault.New(fault.Conflict, cli.InUse, "Another process holds the data directory %s. Stop it, or choose another directory with --data.", dir)
