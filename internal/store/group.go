@@ -49,12 +49,13 @@ func (l *liteDB) run() {
 	defer close(l.stopped)
 	group := make([]*member, 0, groupSize)
 	more := gathering{timer: time.NewTimer(0)}
+	var bulk *member // came while events were gathered
 	for {
-		group = group[:0]
-		select { // events before bulk
-		case m := <-l.events:
-			group = append(group, m)
-		default:
+		group = l.waiting(group[:0])
+		if len(group) == 0 && bulk != nil {
+			group, bulk = append(group, bulk), nil
+		}
+		if len(group) == 0 {
 			select {
 			case m := <-l.events:
 				group = append(group, m)
@@ -63,10 +64,10 @@ func (l *liteDB) run() {
 			case <-l.stop:
 				return
 			}
+			group = l.waiting(group)
 		}
-		group = l.waiting(group)
-		if more.worthwhile(group) {
-			group = l.gather(group, &more)
+		if bulk == nil && more.worthwhile(group) {
+			group, bulk = l.gather(group, &more)
 		}
 		l.commit(group)
 	}
@@ -112,27 +113,30 @@ func (g *gathering) worthwhile(group []*member) bool {
 	return len(group) < groupSize
 }
 
-// gather waits for more members until somebody comes who should not wait.
-func (l *liteDB) gather(group []*member, g *gathering) []*member {
-	before, hurry := len(group), false
+// gather waits for more members until somebody comes who should not wait. Bulk that comes is handed back: it finds the
+// writer busy, so there is nothing to wait for, but events do not wait for it.
+func (l *liteDB) gather(group []*member, g *gathering) (_ []*member, bulk *member) {
+	before := len(group)
 	g.timer.Reset(patience)
-	for len(group) < groupSize && !hurry {
-		var m *member
+	for len(group) < groupSize {
 		select {
-		case m = <-l.events:
-		case m = <-l.bulk:
+		case m := <-l.events:
+			group = append(group, m)
+			if m.lane != laneLog {
+				return group, nil
+			}
+		case m := <-l.bulk:
+			return group, m
 		case <-g.timer.C:
 			if len(group)-before < payoff {
 				g.skip = skipAfter
 			}
-			return group
+			return group, nil
 		case <-l.stop:
-			return group
+			return group, nil
 		}
-		group = append(group, m)
-		hurry = m.lane != laneLog
 	}
-	return group
+	return group, nil
 }
 
 // commit runs the members of a group in one transaction. A member that fails rolls back to its savepoint and nothing else.
