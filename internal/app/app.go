@@ -87,13 +87,14 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 // hold takes the data directory for this process.
 func (a *App) hold() error {
 	dir := a.cfg.Storage.Data
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make data directory (BYLINE_DATA): %w", err)
-	}
 	lock := flock.New(filepath.Join(dir, "lock"))
-	ok, err := lock.TryLock()
+	err := os.MkdirAll(dir, 0o700)
+	ok := false
+	if err == nil {
+		ok, err = lock.TryLock()
+	}
 	if err != nil {
-		return fmt.Errorf("lock data directory: %w", err)
+		return fault.New(fault.Unavailable, "data_directory", "The data directory %s cannot be used (%v). Make it a directory that you can write to, or choose another one with --data or BYLINE_DATA.", dir, err).Because(err)
 	}
 	if !ok {
 		return fault.New(fault.Conflict, cli.InUse, "Another process holds the data directory %s. Stop it, or choose another directory with --data.", dir)
@@ -173,6 +174,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.health = ops.NewHealth(
 		ops.Probe{Name: "store", Needed: true, Ask: a.store.Ping},
+		ops.Probe{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
 		ops.Probe{Name: "search", Ask: func(ctx context.Context) (string, error) { return "embedded", nil }},
 	)
 	site, err := web.New(cfg.App.Name)
@@ -188,6 +190,14 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Health: a.health, Metrics: a.metrics, Log: a.log,
 	}, site.Mount)
 	return err
+}
+
+// sayOf is an error in the words for people: the status shows it.
+func sayOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(fault.Of(err).Say)
 }
 
 func (a *App) accounts(ctx context.Context, server bool) (*account.Service, error) {

@@ -377,6 +377,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 	p.problem(400, "malformed", "POST", "/api/v1/documents/search", []byte(`{"query":`))
 	p.problem(415, "unsupported_media_type", "POST", "/api/v1/documents/search", []byte(`a=b`), "Content-Type", "application/x-www-form-urlencoded")
 	p.problem(422, "bad_cursor", "GET", "/api/v1/documents?cursor=nonsense", nil)
+	p.problem(413, "body_too_large", "POST", "/api/v1/documents/search", []byte(`{"query":"`+strings.Repeat("x", 5<<20)+`"}`))
 	p.want(200, "GET", "/api/v1/documents?unknown=1", nil)
 	p.problem(404, "not_found", "GET", "/api/v1/documents/nonsense", nil)
 	p.problem(422, "not_available", "POST", "/api/v1/blog/generate", obj{"document_ids": []string{"x"}, "session_id": "y"})

@@ -218,6 +218,16 @@ func clean(s string) string {
 	}, s)
 }
 
+// inline is clean for what stands within a line, such as the name of a file: it can't begin a new one either.
+func inline(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return '\ufffd'
+		}
+		return r
+	}, clean(s))
+}
+
 // firstError is the first that is not nil.
 func firstError(errs ...error) error {
 	for _, err := range errs {

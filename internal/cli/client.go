@@ -139,7 +139,7 @@ func (c *client) upload(ctx context.Context, path string) (d document, fresh boo
 	form := multipart.NewWriter(pw)
 	var written sync.WaitGroup
 	written.Go(func() {
-		part, err := form.CreateFormFile("file", clean(filepath.Base(path)))
+		part, err := form.CreateFormFile("file", inline(filepath.Base(path)))
 		if err == nil {
 			_, err = io.Copy(part, f)
 		}
@@ -165,6 +165,22 @@ func (c *client) upload(ctx context.Context, path string) (d document, fresh boo
 		return document{}, false, fmt.Errorf("read answer to upload: %w", err)
 	}
 	return d, resp.StatusCode == http.StatusCreated, nil
+}
+
+// wellness is an error when something that the library stands on is down, in its own words.
+func (c *client) wellness(ctx context.Context) error {
+	var status struct {
+		Dependencies []struct{ Name, Status, Detail string } `json:"dependencies"`
+	}
+	if err := c.call(ctx, "GET", "/api/v1/status", nil, &status); err != nil {
+		return err
+	}
+	for _, d := range status.Dependencies {
+		if d.Status == "down" {
+			return fault.New(fault.Unavailable, "not_well", "%s", d.Detail)
+		}
+	}
+	return nil
 }
 
 // errEnded is a stream that ended before its run.

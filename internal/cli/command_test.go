@@ -51,12 +51,12 @@ func TestTheLogGoesToStandardError(t *testing.T) {
 		args []string
 		want string // levels
 	}{
-		"commands only warn":   {[]string{"search", "x"}, "warn"},
-		"debug":                {[]string{"search", "x", "--debug"}, "debug info warn"},
-		"a server tells more":  {[]string{"serve", "--listen", "127.0.0.1:0"}, "info warn"},
-		"but not a quiet one":  {[]string{"serve", "--listen", "127.0.0.1:0", "--quiet"}, "warn"},
-		"json":                 {[]string{"search", "x", "--log-format=json"}, "warn"},
-		"the child of a debug": {[]string{"warm", "--debug"}, "debug info warn"},
+		"commands tell it themselves": {[]string{"search", "x"}, ""},
+		"debug":                       {[]string{"search", "x", "--debug"}, "debug info warn"},
+		"a server tells more":         {[]string{"serve", "--listen", "127.0.0.1:0"}, "info warn"},
+		"but not a quiet one":         {[]string{"serve", "--listen", "127.0.0.1:0", "--quiet"}, "warn"},
+		"json":                        {[]string{"search", "x", "--log-format=json", "--debug"}, "debug info warn"},
+		"the child of a debug":        {[]string{"warm", "--debug"}, "debug info warn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSession(t)

@@ -43,7 +43,7 @@ func (c *command) connect(ctx context.Context) (cl *client, close func(), err er
 
 // reach is connect with a configuration that is loaded.
 func (c *command) reach(ctx context.Context, cfg *config.Config) (*client, func(), error) {
-	log := c.logger(cfg, slog.LevelWarn)
+	log := c.logger(cfg, slog.LevelError) // what fails with a document or run, the command tells itself
 	lib, err := c.Open(ctx, Options{Config: cfg, Log: log})
 	if isCode(err, InUse) {
 		r, err := readRunning(cfg.Storage.Data)

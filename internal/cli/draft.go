@@ -207,14 +207,27 @@ func (d *drafting) takeIn(ctx context.Context, paths []string) (refused []unused
 // lookEvery is how often a document that is being processed is looked at.
 const lookEvery = 50 * time.Millisecond
 
+// patience is how long nothing may move before the library is asked whether it is well.
+const patience = 5 * time.Second
+
 // processed waits until a document has been processed.
 func (d *drafting) processed(ctx context.Context, id string, n, of int) (document, error) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
+	var before string
+	moved := time.Now()
 	for {
 		var doc document
 		if err := d.cl.call(ctx, "GET", "/api/v1/documents/"+id, nil, &doc); err != nil {
 			return doc, err
+		}
+		if now := fmt.Sprint(doc.Status, doc.Stage, doc.Progress); now != before {
+			before, moved = now, time.Now()
+		} else if time.Since(moved) > patience {
+			if err := d.cl.wellness(ctx); err != nil {
+				return doc, err
+			}
+			moved = time.Now()
 		}
 		if doc.Status == "completed" || doc.Status == "failed" {
 			return doc, nil
@@ -334,7 +347,7 @@ func (d *drafting) finish(res result) error {
 		return d.printJSON(out, res)
 	}
 	d.tellUnused(res.Unused)
-	_, err := fmt.Fprintf(out, "%s: %q, %d words, %d of %d sentences cited\n", clean(res.Path), res.Title, res.Words, res.Cited, res.Sentences)
+	_, err := fmt.Fprintf(out, "%s: %q, %d words, %d of %d sentences cited\n", inline(res.Path), res.Title, res.Words, res.Cited, res.Sentences)
 	return err
 }
 
@@ -344,7 +357,7 @@ func (d *drafting) tellUnused(all []unused) {
 		fmt.Fprintf(d.Stderr, "Not used:\n")
 	}
 	for _, u := range all {
-		fmt.Fprintf(d.Stderr, "  %s: %s\n", clean(u.Path), clean(u.Reason))
+		fmt.Fprintf(d.Stderr, "  %s: %s\n", inline(u.Path), clean(u.Reason))
 	}
 }
 

@@ -54,7 +54,7 @@ func TestDraftWritesAPostFromFilesFoldersAndGlobs(t *testing.T) {
 
 func TestDraftTellsWhatItCouldNotUse(t *testing.T) {
 	s := newSession(t)
-	for _, name := range []string{"good.md", "refused.bin", "scan.pdf", "again.md", "esc\x1b[2J.md"} {
+	for _, name := range []string{"good.md", "refused.bin", "scan.pdf", "again.md", "esc\x1b[2J\n.md"} {
 		s.write(name, "x")
 	}
 	if _, err := os.Stat("/proc/self/mem"); err != nil {
@@ -66,10 +66,10 @@ func TestDraftTellsWhatItCouldNotUse(t *testing.T) {
 	s.lib.docs["refused.bin"] = doc{refused: 415, error: "This is no text."}
 	s.lib.docs["scan.pdf"] = doc{status: "failed", error: "It has no text, only images.\x1b]0;owned\a", looks: 1}
 	s.lib.docs["again.md"] = doc{status: "failed", known: true, error: "Still broken."}
-	s.lib.docs["esc\ufffd[2J.md"] = doc{refused: 415, error: "no"}
-	got := s.run("draft", "--quiet", "good.md", "refused.bin", "scan.pdf", "again.md", "esc\x1b[2J.md", "unreadable.md", "-o", "post.md")
+	s.lib.docs["esc\ufffd[2J\ufffd.md"] = doc{refused: 415, error: "no"}
+	got := s.run("draft", "--quiet", "good.md", "refused.bin", "scan.pdf", "again.md", "esc\x1b[2J\n.md", "unreadable.md", "-o", "post.md")
 	got.want(t, cli.ExitPartly, "post.md: ", "Not used:\n  refused.bin: This is no text.\n")
-	for _, want := range []string{"  scan.pdf: It has no text, only images.\ufffd]0;owned\ufffd\n", "  again.md: Still broken.\n", "  esc\ufffd[2J.md: no\n", "  unreadable.md: It cannot be read: input/output error.\n"} {
+	for _, want := range []string{"  scan.pdf: It has no text, only images.\ufffd]0;owned\ufffd\n", "  again.md: Still broken.\n", "  esc\ufffd[2J\ufffd.md: no\n", "  unreadable.md: It cannot be read: input/output error.\n"} {
 		if !strings.Contains(got.err, want) {
 			t.Errorf("no %q in\n%s", want, got.err)
 		}

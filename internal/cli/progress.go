@@ -34,7 +34,7 @@ func isTerminal(w any) bool {
 // say tells what is being done; n of of things are done already, 0 of 0 is unknown. detail changes often, so that only a
 // terminal shows it.
 func (p *progress) say(verb, what, detail string, n, of int) {
-	line := clean(strings.TrimSpace(verb + " " + what))
+	line := inline(strings.TrimSpace(verb + " " + what))
 	if p.silent || !p.terminal && line == p.last {
 		return
 	}

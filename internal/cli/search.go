@@ -81,7 +81,7 @@ func (c *command) showHit(n int, h hit) error {
 		bold, plain = "\x1b[1m", "\x1b[0m"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d. %s%s%s", n, bold, clean(h.DocumentName), plain)
+	fmt.Fprintf(&b, "%d. %s%s%s", n, bold, inline(h.DocumentName), plain)
 	if h.Page > 0 {
 		fmt.Fprintf(&b, ", p. %d", h.Page)
 	}

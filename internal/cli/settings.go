@@ -68,7 +68,7 @@ func (c *command) load() (*config.Config, error) {
 func (c *command) logger(cfg *config.Config, least slog.Level) *slog.Logger {
 	o := &slog.HandlerOptions{Level: least}
 	if c.quiet {
-		o.Level = slog.LevelWarn
+		o.Level = max(least, slog.LevelWarn)
 	}
 	if cfg.App.Debug {
 		o.Level = slog.LevelDebug

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -147,7 +148,7 @@ func (s *Service) copy(ctx context.Context, to io.Writer, head []byte, rest io.R
 
 // TooLarge is the refusal of a file over the limit, in bytes.
 func TooLarge(limit int64) error {
-	return fault.New(fault.TooLarge, "file_too_large", "The file is over the limit of %d MB (MAX_UPLOAD_SIZE).", limit>>20)
+	return fault.New(fault.TooLarge, "file_too_large", "The file is over the limit of %s (MAX_UPLOAD_SIZE).", size(limit))
 }
 
 // broken names an upload that ended early; a fault of the reader (a limit of the face) stays what it is.
@@ -208,4 +209,12 @@ func appendBoxes(boxes []Box, page extract.Page, start, end int) []Box {
 func sameLine(line Box, w extract.Word) bool {
 	common := min(line.Y1, w.Y1) - max(line.Y0, w.Y0)
 	return common > (w.Y1-w.Y0)/2 && w.X0 >= line.X0
+}
+
+// size is a number of bytes as people write MAX_UPLOAD_SIZE: MB is 1000².
+func size(bytes int64) string {
+	if bytes < 1e6 {
+		return fmt.Sprintf("%.3g KB", float64(bytes)/1e3)
+	}
+	return fmt.Sprintf("%.5g MB", float64(bytes)/1e6)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -118,8 +119,11 @@ var hooks = sync.OnceFunc(func() {
 
 // humaProblem puts huma's validation errors into the words of the wire.
 func humaProblem(p *Problem, errs []error) *Problem {
-	if p.Code == "" {
+	switch p.Code {
+	case "":
 		p.Code = "internal"
+	case "body_too_large":
+		p.Detail, errs = fmt.Sprintf("The request's body is too large: %d MB are the limit.", maxBody>>20), nil
 	}
 	var said []string
 	for _, e := range errs {

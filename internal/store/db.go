@@ -53,6 +53,8 @@ type backend interface {
 	// peek is read for one statement, which is a snapshot by itself.
 	peek(ctx context.Context, do func(*tx) error) error
 	ping(ctx context.Context) (detail string, err error)
+	// noSpace tells whether the last write found the disk full.
+	noSpace() bool
 	// checkpoint rids the database's files of what was deleted; clean is false when a reader was in the way.
 	checkpoint(ctx context.Context) (clean bool, err error)
 	changed() (n int64, exact bool)
@@ -90,6 +92,14 @@ func (s *Store) Ping(ctx context.Context) (string, error) { return s.ping(ctx) }
 // Changes counts the commits that changed documents. What was read after a number was taken may be kept for as long as the
 // number stays; exact is false where other processes write as well, and nothing may be kept.
 func (s *Store) Changes() (n int64, exact bool) { return s.changed() }
+
+// Space says so when the last write found the disk full. Reads go on meanwhile, and the next write that finds space heals it.
+func (s *Store) Space() error {
+	if s.noSpace() {
+		return errFull
+	}
+	return nil
+}
 
 // Close waits for what is being written and lets go of the database.
 func (s *Store) Close() error { return s.close() }

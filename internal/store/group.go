@@ -157,6 +157,7 @@ func (l *liteDB) commit(group []*member) {
 	if err != nil {
 		c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be no transaction any more; the error is told to all members
 	}
+	l.full.Store(errors.Is(err, errFull))
 	if c.wrote {
 		l.changes.Add(1)
 	}
@@ -164,6 +165,9 @@ func (l *liteDB) commit(group []*member) {
 	for i, m := range group {
 		if err != nil {
 			errs[i] = errors.Join(errs[i], err)
+		}
+		if errors.Is(errs[i], errFull) {
+			l.full.Store(true)
 		}
 		if errs[i] == nil {
 			l.recent.add(m.new)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"byline/internal/fault"
 	"byline/internal/runs"
 )
 
@@ -42,7 +44,8 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	}
 	p := &pgDB{pool: pool, db: stdlib.OpenDBFromPool(pool), recent: &s.recent}
 	if err = p.db.PingContext(ctx); err != nil {
-		err = errBusy.Because(fmt.Errorf("connect to PostgreSQL (DATABASE_URL): %w", err))
+		err = fault.New(fault.Unavailable, "store_unavailable", "PostgreSQL at %s does not answer. Start it, or correct DATABASE_URL.",
+			net.JoinHostPort(cfg.ConnConfig.Host, strconv.Itoa(int(cfg.ConnConfig.Port)))).Because(err)
 	} else {
 		err = migrate(ctx, p.db, true, o.ReadOnly)
 	}
@@ -156,6 +159,9 @@ func pgFault(err error) error {
 func (p *pgDB) ping(ctx context.Context) (string, error) {
 	return "postgres", pgFault(p.db.PingContext(ctx))
 }
+
+// noSpace is not known of a database on another machine: each write that finds none says so.
+func (p *pgDB) noSpace() bool { return false }
 
 // checkpoint: PostgreSQL overwrites what was deleted in its own time (VACUUM); there is nothing to wait for.
 func (p *pgDB) checkpoint(context.Context) (bool, error) { return true, nil }

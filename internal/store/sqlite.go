@@ -28,6 +28,7 @@ type liteDB struct {
 	recent  *recent
 
 	changes      atomic.Int64 // commits that changed documents
+	full         atomic.Bool  // the last write found no space on the disk
 	events, bulk chan *member
 	stop         chan struct{} // closed by close
 	stopped      chan struct{} // closed when the writer has gone
@@ -174,6 +175,8 @@ func (l *liteDB) ping(ctx context.Context) (string, error) {
 		return t.row("SELECT 1").Scan(&one)
 	})
 }
+
+func (l *liteDB) noSpace() bool { return l.full.Load() }
 
 // checkpoint moves the log into the database and empties it. Most is moved while others write. Emptying keeps the writer
 // out until the last reader of the log has gone, so it does not wait long for one: the sweep comes again.

@@ -2,6 +2,7 @@ package lexical
 
 import (
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -105,10 +106,9 @@ func byStopWords(text string, s script) string {
 	count := map[string]int{}
 	words := 0
 	for w := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && r != '\'' }) {
-		w = lower(w)
 		words++
-		for lang, set := range stopWords() {
-			if set[w] && (lang == "ru") == (s == cyrillic) {
+		for _, lang := range spokenBy()[lower(w)] {
+			if (lang == "ru") == (s == cyrillic) {
 				count[lang]++
 			}
 		}
@@ -127,3 +127,14 @@ func byStopWords(text string, s script) string {
 	}
 	return best
 }
+
+// spokenBy gives the languages that have a word as a stop word: one look-up for all.
+var spokenBy = sync.OnceValue(func() map[string][]string {
+	langs := map[string][]string{}
+	for lang, set := range stopWords() {
+		for w := range set {
+			langs[w] = append(langs[w], lang)
+		}
+	}
+	return langs
+})

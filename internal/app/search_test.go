@@ -1,0 +1,102 @@
+package app_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// found gives the names of the documents that a search finds, best first.
+func (p *person) found(body obj) string {
+	p.t.Helper()
+	r := p.want(200, "POST", "/api/v1/documents/search", body)
+	var names []string
+	for _, h := range r.list("results") {
+		names = append(names, h.(obj)["document_name"].(string))
+	}
+	return strings.Join(names, " ")
+}
+
+func TestSearchFilters(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	p := s.register("owner@example.com")
+	a := p.document("a.md", "# Boilers\n\nThe boiler of the library is old, and it was repaired many times in the winter.")
+	b := p.document("b.txt", "The boiler boiler was sold in spring because nobody wanted to repair it any more.")
+	c := p.document("c.md", "# Kessel\n\nDer Kessel der Bibliothek ist alt und wurde im Winter oft repariert, weil er nicht mehr heizte: boiler.")
+	p.want(200, "PATCH", "/api/v1/documents/"+a, obj{"tags": []string{"heat"}})
+	for name, tc := range map[string]struct {
+		body obj
+		want string
+	}{
+		"all":                  {obj{"query": "boiler"}, "a.md b.txt c.md"},
+		"one document":         {obj{"query": "boiler", "document_ids": []string{c}}, "c.md"},
+		"twice the same":       {obj{"query": "boiler", "document_ids": []string{c, c}}, "c.md"},
+		"by type":              {obj{"query": "boiler", "filters": obj{"type": []string{"text"}}}, "b.txt"},
+		"by tag":               {obj{"query": "boiler", "filters": obj{"tag": []string{"heat"}}}, "a.md"},
+		"by language":          {obj{"query": "boiler", "filters": obj{"language": []string{"de"}}}, "c.md"},
+		"by a time long ago":   {obj{"query": "boiler", "filters": obj{"to": "2001-01-01T00:00:00Z"}}, ""},
+		"since long ago":       {obj{"query": "boiler", "filters": obj{"from": "2001-01-01T00:00:00Z"}}, "a.md b.txt c.md"},
+		"filters are and":      {obj{"query": "boiler", "document_ids": []string{b}, "filters": obj{"tag": []string{"heat"}}}, ""},
+		"another form":         {obj{"query": "boilers repairing"}, "a.md b.txt c.md"},
+		"in German":            {obj{"query": "Kessel reparieren"}, "c.md"},
+		"only stop words":      {obj{"query": "the of and"}, ""},
+		"nothing like it":      {obj{"query": "submarine"}, ""},
+		"no syntax of queries": {obj{"query": `boiler AND (NOT "x" OR *:*) -b ^2 ~`, "top_k": 3}, "a.md b.txt c.md"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			names := strings.Fields(p.found(tc.body))
+			slices.Sort(names)
+			if got := strings.Join(names, " "); got != tc.want {
+				t.Errorf("found %q, want %q", got, tc.want)
+			}
+		})
+	}
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler submarine", "explain": true, "top_k": 1})
+	hit := r.list("results")[0].(obj)
+	if score := hit["score"].(float64); score <= 0 || score >= 1 || len(hit["highlights"].([]any)) == 0 {
+		t.Errorf("half of the question is found: %s", r.raw)
+	}
+}
+
+// What is found does not depend on how the index is laid out: before and after merges, with deletions, and with less memory
+// than it needs.
+func TestSearchThroughMerges(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), "BYLINE_SEARCH_MEMORY=1MiB")
+	p := s.register("owner@example.com")
+	var ids []string
+	for i := range 14 {
+		ids = append(ids, p.document(fmt.Sprintf("d%02d.md", i), fmt.Sprintf("# Part %d\n\nThe meter of house %d counts %s of heat.", i, i, strings.Repeat("many kilowatt hours ", i+1))))
+	}
+	for _, id := range ids[:3] {
+		p.want(200, "DELETE", "/api/v1/documents/"+id, nil)
+	}
+	question := obj{"query": "kilowatt hours of the meter", "top_k": 20}
+	before := p.found(question)
+	if strings.Count(before, ".md") != 11 || strings.Contains(before, "d00") {
+		t.Fatalf("found %s", before)
+	}
+	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
+		if got := p.found(question); got != before {
+			t.Fatalf("found %s\nbefore %s", got, before)
+		}
+	}
+	big := strings.Builder{}
+	for i := range 90_000 {
+		fmt.Fprintf(&big, "Word%d stands beside number %d and name%d. ", i, i*7, i%977)
+		if i%50 == 0 {
+			big.WriteString("\n\n")
+		}
+	}
+	p.document("big.md", big.String())
+	r := p.want(200, "POST", "/api/v1/documents/search", question)
+	if d := r.list("degraded"); len(d) != 1 || d[0] != "over_budget" {
+		t.Errorf("an index over its memory: degraded %v", d)
+	}
+	if got := p.found(question); strings.Count(got, ".md") < 11 {
+		t.Errorf("found %s", got)
+	}
+}
