@@ -112,6 +112,8 @@ type tx struct {
 	now  int64    // microseconds since 1970, the same within the transaction
 	wake []string // runs with new events, told after the commit
 	new  []runs.Event
+
+	recent *recent // of a write
 }
 
 // querier runs statements whose placeholders are question marks.

@@ -94,7 +94,7 @@ type gathering struct {
 }
 
 const (
-	patience  = 3 * time.Millisecond
+	patience  = 5 * time.Millisecond
 	payoff    = 3 // members that a wait must bring
 	skipAfter = 256
 )
@@ -192,7 +192,7 @@ func (l *liteDB) member(ctx context.Context, m *member, alone bool) (its, broken
 			return nil, err
 		}
 	}
-	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro()}
+	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro(), recent: l.recent}
 	if its = guarded(m.do, t); its == nil {
 		m.wake, m.new = t.wake, t.new
 	}

@@ -110,7 +110,7 @@ func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) (un
 		return isBroken(err), pgFault(err)
 	}
 	defer sqlTx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	t := &tx{pg: true, ctx: ctx, q: pgTx{sqlTx}, now: time.Now().UnixMicro()}
+	t := &tx{pg: true, ctx: ctx, q: pgTx{sqlTx}, now: time.Now().UnixMicro(), recent: p.recent}
 	if err := do(t); err != nil {
 		return isRepeatable(err) || isBroken(err), err
 	}

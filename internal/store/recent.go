@@ -14,6 +14,8 @@ type recent struct {
 	mu   sync.Mutex
 	ring [512]fresh
 	n    int // entries ever made
+	// heads are the last seqs of runs outside sessions that were written to; another replica may have written behind them.
+	heads map[string]int64
 }
 
 type fresh struct {
@@ -24,6 +26,7 @@ type fresh struct {
 const (
 	recentAge  = 2 * time.Second // also how long another replica's purge may go unnoticed
 	recentSize = 8 << 10         // bytes of data; larger events are read from the database
+	maxHeads   = 4096
 )
 
 // add is called behind a commit.
@@ -34,7 +37,16 @@ func (r *recent) add(events []runs.Event) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.heads == nil || len(r.heads) > maxHeads {
+		r.heads = map[string]int64{}
+	}
 	for _, e := range events {
+		if e.SessionID == "" {
+			r.heads[e.RunID] = e.Seq
+		}
+		if isEnd(e.Type) {
+			delete(r.heads, e.RunID)
+		}
 		if len(e.Data) > recentSize {
 			continue
 		}
@@ -70,6 +82,18 @@ func (r *recent) after(runID string, seq int64, limit int) (list []runs.Event) {
 		}
 	}
 	return list[:min(len(list), limit)]
+}
+
+// head is a guess of a run's last seq.
+func (r *recent) head(runID string) (seq int64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seq, ok = r.heads[runID]
+	return seq, ok
+}
+
+func isEnd(eventType string) bool {
+	return eventType == runs.EventCompleted || eventType == runs.EventFailed || eventType == runs.EventCancelled
 }
 
 // forget drops everything: something that is kept may have been purged.
