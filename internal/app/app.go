@@ -29,6 +29,7 @@ import (
 	"byline/internal/driver/localfs"
 	"byline/internal/engine/extract"
 	"byline/internal/engine/markdown"
+	"byline/internal/engine/passhash"
 	"byline/internal/engine/sandbox"
 	"byline/internal/fault"
 	"byline/internal/httpapi"
@@ -52,6 +53,7 @@ type App struct {
 	store   *store.Store
 	blobs   *localfs.Store
 	pool    *sandbox.Pool
+	hashers *passhash.Pool
 	hub     *runs.Hub
 	worker  *runs.Worker
 	health  *ops.Health
@@ -148,6 +150,9 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Workers: cfg.Documents.ExtractWorkers,
 		Limits:  sandbox.Limits{Memory: cfg.Documents.ExtractMemory, Pages: cfg.Documents.MaxPages, Stall: cfg.Documents.ExtractTimeout},
 	})
+	a.hashers = passhash.NewPool(passhash.Options{
+		Command: []string{exe, passhash.Subcommand}, Log: a.log, Workers: runtime.GOMAXPROCS(0) / 2,
+	})
 	a.metrics = ops.NewMetrics(a.version())
 	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory))
 	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
@@ -214,7 +219,7 @@ func (a *App) accounts(ctx context.Context, server bool) (*account.Service, erro
 		a.setupToken = token("")
 	}
 	return account.New(a.store, account.Options{
-		Secret: secret, Algorithm: cfg.Algorithm, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, PasswordHash: cfg.PasswordHash,
+		Secret: secret, Algorithm: cfg.Algorithm, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, PasswordHash: cfg.PasswordHash, Hashers: a.hashers,
 		Registration: account.Registration(cfg.Registration), SetupToken: a.setupToken, LocalToken: a.localToken,
 	}, nil)
 }
@@ -313,6 +318,9 @@ func (a *App) Close() error {
 		a.hub.Close()
 	}
 	a.background.Wait()
+	if a.hashers != nil {
+		a.hashers.Close()
+	}
 	if a.pool != nil {
 		errs = append(errs, a.pool.Close())
 	}
