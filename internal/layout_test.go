@@ -82,7 +82,7 @@ var modules = []module{
 	{"github.com/yuin/goldmark", []string{"engine/markdown"}},
 	{"go.uber.org/goleak", []string{"tests"}},
 	{"golang.org/x/crypto", []string{"engine/passhash"}},
-	{"golang.org/x/sys", []string{"engine/sandbox", "outside", "app", "cli"}},
+	{"golang.org/x/sys", []string{"engine", "outside", "app", "cli"}},
 	{"golang.org/x/term", []string{"cli"}},
 	{"golang.org/x/text", []string{"engine", "room", "store"}},
 	{"modernc.org/sqlite", []string{"store"}},

@@ -1,0 +1,40 @@
+package vector
+
+import "fmt"
+
+// Merge writes the living passages of segments into new ones of at most limit bytes (a single passage may take more), in the order of the parts.
+// It gives each new segment to emit as soon as it is full, and stops at the first error of emit. Codes are copied as they are, so scores do not
+// change by it. All segments must have the same number of dimensions, else it fails with ErrDims.
+func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	dims := parts[0].Segment.dims
+	b := NewBuilder(dims)
+	for i, p := range parts {
+		if p.Segment.dims != dims {
+			return fmt.Errorf("merge segment %d: %d instead of %d: %w", i, p.Segment.dims, dims, ErrDims)
+		}
+		l := newLivePart(p)
+		for g := range l.groupCount {
+			id := l.group(g)
+			for doc := l.first(g); doc < l.groupEnd(g) && !l.isDead(doc); doc++ {
+				if !b.Fits(limit) {
+					if err := emit(b.Bytes()); err != nil {
+						return err
+					}
+					b = NewBuilder(dims)
+				}
+				if err := b.reserve(l.id(doc), id); err != nil {
+					return fmt.Errorf("merge segment %d: %w", i, err)
+				}
+				b.codes = append(b.codes, l.code(doc)...)
+				b.scales, b.residuals = append(b.scales, l.scale(doc)), append(b.residuals, l.residual(doc))
+			}
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return emit(b.Bytes())
+}

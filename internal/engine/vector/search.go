@@ -1,0 +1,242 @@
+package vector
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// Options of a search.
+type Options struct {
+	K      int                     // number of best passages that the hits must have among them
+	Filter func(group string) bool // nil: all groups; asked only for groups that have a candidate, at most once per range of a segment
+
+	// Margin is the share of the error bound to allow for, 0 to 1; 0 is all of it, so that no passage of the K best can be missed. Errors of
+	// dimensions mostly cancel each other, so that one as great as 6/√dims of the bound is as rare as six standard deviations.
+	Margin float64
+	// Most is the number of hits to give at most; 0 is 4 × K + 64. What is left out has no greater Score + Slack than the last hit.
+	Most int
+}
+
+// Hit is a passage that was found.
+type Hit struct {
+	ID    string
+	Group string
+	Score float64 // cosine: of a search, approximate; after Rescore, of the floats
+	Slack float64 // how far Score may be from the cosine of the floats; 0 after Rescore
+}
+
+// Search finds living passages that have the K greatest cosines with q among them, a vector of length 1: see [Rescore]. They are ordered by the most
+// that their cosine may be, Score + Slack; equal ones by passage id. It fails with ErrZero, ErrDims or ErrNotUnit when q can't be compared with
+// the view's vectors, and when ctx ends, which it looks at between segments.
+func (v *View) Search(ctx context.Context, q []float32, o Options) ([]Hit, error) {
+	return v.search(ctx, q, o, bestKernel)
+}
+
+func (v *View) search(ctx context.Context, q []float32, o Options, k kernel) ([]Hit, error) {
+	if len(q) > MaxDims {
+		return nil, fmt.Errorf("query of %d: %w", len(q), ErrDims)
+	}
+	if err := checkUnit(q, len(q)); err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	for i := range v.parts {
+		if v.parts[i].dims != len(q) {
+			return nil, fmt.Errorf("query of %d for a segment of %d: %w", len(q), v.parts[i].dims, ErrDims)
+		}
+	}
+	if o.K = min(o.K, v.living); o.K <= 0 {
+		return nil, nil
+	}
+	s := newSearcher(v, newQuery(q), o, k)
+	for i := range v.parts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.scan(i)
+	}
+	return s.hits(), nil
+}
+
+// rounding is more than all roundings together of what is computed with 32 bits: of bounds in the kernels, and of scales, whose residuals are not quite
+// orthogonal to the codes.
+const rounding = 1e-6
+
+// blockBytes is about how many bytes of codes a call into assembly scans: some microseconds, in which the goroutine can't be stopped.
+const blockBytes = 96 << 10
+
+// maxBlock is the number of passages of a call at most.
+const maxBlock = 512
+
+// searcher is the state of one search.
+type searcher struct {
+	view    *View
+	query   *query
+	kernel  kernel
+	filter  func(string) bool
+	k, most int
+	margin  float64
+
+	lows       lowest      // the K greatest lower bounds
+	candidates []candidate // whose upper bounds were not below the floor when they were seen
+	sums       [maxBlock]int32
+	mask       [maxBlock / 8]byte
+}
+
+// candidate is a passage that may be one of the best.
+type candidate struct {
+	score, slack float64
+	upper        float64 // the most that the score may be, as far as the margin goes
+	part, doc    int
+}
+
+func newSearcher(v *View, q *query, o Options, k kernel) *searcher {
+	s := &searcher{view: v, query: q, kernel: k, filter: o.Filter, k: o.K, most: o.Most, margin: o.Margin}
+	if s.most <= 0 {
+		s.most = 4*s.k + 64
+	}
+	if !(s.margin > 0 && s.margin < 1) {
+		s.margin = 1
+	}
+	s.lows.k, s.lows.floor = s.k, math.Inf(-1)
+	return s
+}
+
+// scan looks at all passages of a part.
+func (s *searcher) scan(part int) {
+	l := &s.view.parts[part]
+	var allowed []byte // per range of a group: 0 is not asked yet
+	if s.filter != nil {
+		allowed = make([]byte, l.groupCount)
+	}
+	block := min(maxBlock, max(lanes, blockBytes/l.stride&^(lanes-1)))
+	for start := 0; start < l.passages; start += block {
+		n := min(block, l.passages-start)
+		s.kernel.sums(l.codes[start*l.stride:(start+n)*l.stride], s.query, s.sums[:n])
+		s.kernel.sift(s.sums[:], l.scales[4*start:], l.residuals[4*start:], n, s.limit(), &s.mask)
+		for i := 0; i < n; i += 64 {
+			word := binary.LittleEndian.Uint64(s.mask[i/8:])
+			if left := n - i; left < 64 {
+				word &= 1<<left - 1
+			}
+			for ; word != 0; word &= word - 1 {
+				at := i + bits.TrailingZeros64(word)
+				s.offer(part, start+at, s.sums[at], allowed)
+			}
+		}
+	}
+}
+
+// limit is what the kernel sifts by: bounds in units of the query's values, a little wider than those of offer.
+func (s *searcher) limit() limit {
+	return limit{
+		shift:    s.query.shift,
+		residual: float32(s.margin * s.query.length / s.query.unit),
+		floor:    float32((s.lows.floor - s.margin*s.query.rest*(1+tolerance) - 3*rounding) / s.query.unit),
+	}
+}
+
+// What is known of a group.
+const (
+	unasked byte = iota
+	wanted
+	unwanted
+)
+
+// offer takes a passage that the kernel let through.
+func (s *searcher) offer(part, doc int, sum int32, asked []byte) {
+	l := &s.view.parts[part]
+	if l.isDead(doc) {
+		return
+	}
+	q := s.query
+	c := candidate{score: float64(sum-q.shift) * q.unit * float64(l.scale(doc)), part: part, doc: doc}
+	along := c.score / (1 + tolerance)
+	across := math.Sqrt(max(0, q.length*q.length-along*along))
+	c.slack = across*float64(l.residual(doc)) + q.rest*(1+tolerance) + rounding
+	c.upper = c.score + s.margin*c.slack
+	if c.upper < s.lows.floor {
+		return
+	}
+	if s.filter != nil {
+		g := l.groupOf(doc)
+		if asked[g] == unasked {
+			asked[g] = unwanted
+			if s.filter(l.group(g).String()) {
+				asked[g] = wanted
+			}
+		}
+		if asked[g] == unwanted {
+			return
+		}
+	}
+	s.lows.add(c.score - s.margin*c.slack)
+	s.candidates = append(s.candidates, c)
+	if len(s.candidates) >= 4*s.most {
+		s.prune()
+	}
+}
+
+// prune drops the candidates that can't be hits any more, and orders the others.
+func (s *searcher) prune() {
+	s.candidates = slices.DeleteFunc(s.candidates, func(c candidate) bool { return c.upper < s.lows.floor })
+	slices.SortFunc(s.candidates, func(x, y candidate) int {
+		if x.upper != y.upper {
+			return cmp.Compare(y.upper, x.upper)
+		}
+		p, q := s.id(x), s.id(y)
+		return bytes.Compare(p[:], q[:])
+	})
+	s.candidates = s.candidates[:min(len(s.candidates), s.most)]
+}
+
+func (s *searcher) id(c candidate) ulid { return s.view.parts[c.part].id(c.doc) }
+
+func (s *searcher) hits() []Hit {
+	s.prune()
+	out := make([]Hit, len(s.candidates))
+	for i, c := range s.candidates {
+		l := &s.view.parts[c.part]
+		out[i] = Hit{ID: s.id(c).String(), Group: l.group(l.groupOf(c.doc)).String(), Score: c.score, Slack: c.slack}
+	}
+	return out
+}
+
+// lowest keeps the k greatest numbers, the least of them at the root of a heap.
+type lowest struct {
+	k     int
+	heap  []float64
+	floor float64 // the least, once there are k
+}
+
+func (h *lowest) add(x float64) {
+	if len(h.heap) < h.k {
+		h.heap = append(h.heap, x)
+		for i := len(h.heap) - 1; i > 0 && h.heap[i] < h.heap[(i-1)/2]; i = (i - 1) / 2 {
+			h.heap[i], h.heap[(i-1)/2] = h.heap[(i-1)/2], h.heap[i]
+		}
+	} else if x > h.heap[0] {
+		h.heap[0] = x
+		for i := 0; ; {
+			least := i
+			for c := 2*i + 1; c <= 2*i+2 && c < len(h.heap); c++ {
+				if h.heap[c] < h.heap[least] {
+					least = c
+				}
+			}
+			if least == i {
+				break
+			}
+			h.heap[i], h.heap[least] = h.heap[least], h.heap[i]
+			i = least
+		}
+	}
+	if len(h.heap) == h.k {
+		h.floor = h.heap[0]
+	}
+}
