@@ -54,6 +54,7 @@ type App struct {
 	blobs   *localfs.Store
 	pool    *sandbox.Pool
 	hashers *passhash.Pool
+	spaces  *search.Spaces
 	hub     *runs.Hub
 	worker  *runs.Worker
 	health  *ops.Health
@@ -154,6 +155,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Command: []string{exe, passhash.Subcommand}, Log: a.log, Workers: runtime.GOMAXPROCS(0) / 2,
 	})
 	a.metrics = ops.NewMetrics(a.version())
+	a.spaces = search.NewSpaces(a.store, nil, nil, a.log)
 	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory))
 	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
 	pipeline := ingest.New(a.store, a.blobs, map[string]ingest.Extractor{
@@ -162,7 +164,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 		},
 		string(extract.Markdown):  decoded(markdown.Extract),
 		string(extract.PlainText): decoded(extract.Plain),
-	})
+	}, a.spaces.Wanted)
 	writer := agent.New(a.store.Drafts(), a.store, searcher)
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
@@ -239,6 +241,7 @@ func (a *App) start() {
 	a.stop = stop
 	merger := search.NewMerger(a.store, a.log)
 	a.background.Go(func() { merger.Run(ctx) })
+	a.background.Go(func() { a.spaces.Run(ctx) })
 	a.background.Go(func() {
 		every(ctx, sweepEvery, func() error {
 			_, err := a.store.Sweep(ctx, a.blobs.Delete)
