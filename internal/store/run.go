@@ -277,13 +277,13 @@ func (t *tx) settle(r runs.Run, status runs.Status, f runs.Failure) error {
 }
 
 // settleDocument: a cancelled document is pending again, and a failed one says why. One that readers see already (a forced
-// run over a complete one) stays complete, with the reason beside it.
+// run over a complete one) stays complete, with the reason beside it; not one that has become visible but has no vectors yet.
 func (t *tx) settleDocument(r runs.Run, status runs.Status, f runs.Failure) error {
 	to := `'pending'`
 	if status == runs.Failed {
 		to = `'failed'`
 	}
-	_, err := t.exec(`UPDATE document SET status = CASE WHEN generation > 0 THEN 'completed' ELSE `+to+` END, error_code = ?, error = ?,
+	_, err := t.exec(`UPDATE document SET status = CASE WHEN generation > 0 AND (generation <> work_generation OR stage <> 'indexed') THEN 'completed' ELSE `+to+` END, error_code = ?, error = ?,
 		progress_done = 0, progress_of = 0, updated_at = ? WHERE id = ? AND run_id = ?`, f.Code, f.Detail, t.now, r.Subject.ID, r.ID)
 	return err
 }
