@@ -28,7 +28,7 @@ const (
 
 // SpaceInfo is a space and how much of the library is in it.
 type SpaceInfo struct {
-	ID        string
+	ID        string // "" is the index of words, which always serves
 	State     SpaceState
 	Documents int // completed documents that are in it
 	Of        int // completed documents
@@ -50,13 +50,15 @@ type VectorRow struct {
 
 // SpaceStore keeps spaces, vectors and what is in which.
 type SpaceStore interface {
-	// Spaces lists those that are not dropped.
+	// Spaces lists those that are not dropped, words first.
 	Spaces(ctx context.Context) ([]SpaceInfo, error)
 	// OfferSpace makes a space known. It serves at once when none does; else it is built, unless it is rejected.
 	OfferSpace(ctx context.Context, id string) error
 	// ServeSpace lets a space serve from now on, in one transaction: the one that served is kept as previous (rejected with
 	// reject), and the one before is dropped. One that is not known is fault.Missing("space").
 	ServeSpace(ctx context.Context, id string, reject bool) error
+	// Outdate lets all documents be put into a space anew; what they have in it is found until then.
+	Outdate(ctx context.Context, space string) error
 	// Unembedded gives some of the completed documents that are not in a space, of all workspaces.
 	Unembedded(ctx context.Context, space string, limit int) ([]Unembedded, error)
 	// Chunked reads the passages of a document's generation.
@@ -78,6 +80,8 @@ type Spaces struct {
 	target    embed.Embedder // that shall serve; nil: none
 	embedders map[string]embed.Embedder
 
+	due chan struct{} // asks Run to look now
+
 	mu    sync.Mutex
 	known []SpaceInfo
 	until time.Time
@@ -87,7 +91,7 @@ type Spaces struct {
 // NewSpaces makes the spaces of an installation whose embedder is target (nil without one). others can still be asked for
 // spaces that were made before.
 func NewSpaces(store SpaceStore, target embed.Embedder, others []embed.Embedder, log *slog.Logger) *Spaces {
-	s := &Spaces{store: store, log: log, target: target, embedders: map[string]embed.Embedder{}}
+	s := &Spaces{store: store, log: log, target: target, embedders: map[string]embed.Embedder{}, due: make(chan struct{}, 1)}
 	for _, e := range append(others[:len(others):len(others)], target) {
 		if e != nil {
 			s.embedders[e.Space().ID()] = e
@@ -129,7 +133,7 @@ func (s *Spaces) Serving(ctx context.Context) (e embed.Embedder, degraded string
 		return nil, "", err
 	}
 	for _, i := range list {
-		if i.State == SpaceServing {
+		if i.State == SpaceServing && i.ID != "" {
 			if e := s.embedders[i.ID]; e != nil {
 				return e, "", nil
 			}
@@ -191,6 +195,7 @@ func (s *Spaces) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-s.due:
 		}
 	}
 }
@@ -203,12 +208,12 @@ func (s *Spaces) Fill(ctx context.Context) error {
 		return err
 	}
 	for _, i := range list {
-		e := s.embedders[i.ID]
-		if e == nil || i.State != SpaceServing && i.State != SpaceBuilding {
+		encode, ok := s.encoder(i.ID)
+		if !ok || i.State != SpaceServing && i.State != SpaceBuilding {
 			continue
 		}
-		if err := s.fill(ctx, e, i); err != nil {
-			return fmt.Errorf("space %s: %w", i.ID, err)
+		if err := s.fill(ctx, i, encode); err != nil {
+			return fmt.Errorf("space %q: %w", i.ID, err)
 		}
 		if i.State == SpaceBuilding {
 			if err := s.store.ServeSpace(ctx, i.ID, false); err != nil {
@@ -221,7 +226,23 @@ func (s *Spaces) Fill(ctx context.Context) error {
 	return nil
 }
 
-func (s *Spaces) fill(ctx context.Context, e embed.Embedder, i SpaceInfo) error {
+// encode makes the segments of a document's passages, and writes what belongs to them.
+type encode func(ctx context.Context, u Unembedded, passages []document.Passage) ([]Segment, error)
+
+// encoder of a space; not ok when nobody here can make its vectors.
+func (s *Spaces) encoder(space string) (encode, bool) {
+	if space == "" {
+		return func(_ context.Context, _ Unembedded, passages []document.Passage) ([]Segment, error) {
+			return Encode(passages)
+		}, true
+	}
+	e := s.embedders[space]
+	return func(ctx context.Context, u Unembedded, passages []document.Passage) ([]Segment, error) {
+		return EncodeMeaning(ctx, e, passages, func(rows []VectorRow) error { return s.store.PutVectors(ctx, u, rows) })
+	}, e != nil
+}
+
+func (s *Spaces) fill(ctx context.Context, i SpaceInfo, encode encode) error {
 	const some = 50
 	for {
 		list, err := s.store.Unembedded(ctx, i.ID, some)
@@ -230,18 +251,18 @@ func (s *Spaces) fill(ctx context.Context, e embed.Embedder, i SpaceInfo) error 
 		}
 		if s.told != i.ID {
 			s.told = i.ID
-			s.log.Info("building an embedding space beside what serves", "space", i.ID, "documents", i.Of-i.Documents)
+			s.log.Info("building an index beside what serves", "space", i.ID, "documents", i.Of-i.Documents)
 		}
 		for _, u := range list {
-			if err := s.Embed(ctx, e, u); err != nil {
+			if err := s.put(ctx, i.ID, u, encode); err != nil {
 				return fmt.Errorf("document %s: %w", u.DocumentID, err)
 			}
 		}
 	}
 }
 
-// Embed puts one document into an embedder's space.
-func (s *Spaces) Embed(ctx context.Context, e embed.Embedder, u Unembedded) error {
+// put puts one document into a space.
+func (s *Spaces) put(ctx context.Context, space string, u Unembedded, encode encode) error {
 	passages, err := s.store.Chunked(ctx, u.Workspace, u.DocumentID, u.Generation)
 	if errors.Is(err, fault.Missing("document")) || errors.Is(err, fault.Missing("generation")) {
 		return nil // gone, or other passages by now
@@ -249,7 +270,7 @@ func (s *Spaces) Embed(ctx context.Context, e embed.Embedder, u Unembedded) erro
 	if err != nil {
 		return err
 	}
-	segments, err := EncodeMeaning(ctx, e, passages, func(rows []VectorRow) error { return s.store.PutVectors(ctx, u, rows) })
+	segments, err := encode(ctx, u, passages)
 	if err != nil {
 		return err
 	}
@@ -258,8 +279,33 @@ func (s *Spaces) Embed(ctx context.Context, e embed.Embedder, u Unembedded) erro
 			return err
 		}
 	}
-	_, err = s.store.Adopt(ctx, u, e.Space().ID(), segments)
+	_, err = s.store.Adopt(ctx, u, space, segments)
 	return err
+}
+
+// Rebuild lets an index be built anew from the passages, in the background: that of words, that of vectors, or both. What is
+// there serves until each document's new one takes its place.
+func (s *Spaces) Rebuild(ctx context.Context, words, vectors bool) error {
+	list, err := s.store.Spaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		if i.State != SpaceServing && i.State != SpaceBuilding || i.ID == "" && !words || i.ID != "" && !vectors {
+			continue
+		}
+		if _, ok := s.encoder(i.ID); !ok {
+			return fault.New(fault.Conflict, "embedder_missing", "The space %s was made by an embedder that is not configured here. Set BYLINE_EMBEDDER to it, or to another one.", i.ID)
+		}
+		if err := s.store.Outdate(ctx, i.ID); err != nil {
+			return err
+		}
+	}
+	select {
+	case s.due <- struct{}{}:
+	default: // somebody has asked already
+	}
+	return nil
 }
 
 // putSegment writes a segment in slices that nobody sees.

@@ -244,10 +244,8 @@ func (t *tx) commitIndexed(ws ident.Workspace, w work, segments []search.Segment
 	if err := t.bury(w.id); err != nil {
 		return err
 	}
-	for _, sg := range segments {
-		if err := t.reveal(ws, sg); err != nil {
-			return err
-		}
+	if err := t.adopt(ws, w.id, w.doing.passages, "", segments); err != nil {
+		return err
 	}
 	_, err := t.exec(`UPDATE document SET stage = ?, status = ?, generation = work_generation, text_generation = work_text_generation,
 		passage_generation = work_passage_generation, text_length = work_text_length, page_count = work_page_count,

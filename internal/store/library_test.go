@@ -281,7 +281,7 @@ func (l library) tryMerge(ws ident.Workspace) bool {
 	l.Helper()
 	spaces, err := l.Spaces(l.ctx)
 	l.ok(err)
-	ok := l.tryMergeSpace(search.Crowd{Workspace: ws})
+	ok := true
 	for _, sp := range spaces {
 		ok = l.tryMergeSpace(search.Crowd{Workspace: ws, Space: sp.ID}) && ok
 	}

@@ -20,7 +20,18 @@ func (s *Store) Spaces(ctx context.Context) ([]search.SpaceInfo, error) {
 		return i, err
 	}, `SELECT s.id, s.state, (SELECT COUNT(*) FROM document_space x JOIN document d ON d.id = x.document_id AND d.passage_generation = x.generation
 			WHERE x.space = s.id AND d.status = ?), (SELECT COUNT(*) FROM document WHERE status = ?)
-		FROM space s WHERE s.state <> ? ORDER BY s.id`, document.Completed, document.Completed, search.SpaceDropped)
+		FROM (SELECT id, state FROM space WHERE state <> ? UNION ALL SELECT '', CAST(? AS TEXT)) s ORDER BY s.id`,
+		document.Completed, document.Completed, search.SpaceDropped, search.SpaceServing)
+}
+
+// Outdate meets search.SpaceStore.
+func (s *Store) Outdate(ctx context.Context, space string) error {
+	const some = 1000
+	return s.slice(ctx, func(t *tx) (bool, error) {
+		n, err := t.exec(`DELETE FROM document_space WHERE (document_id, space) IN
+			(SELECT document_id, space FROM document_space WHERE space = ? LIMIT ?)`, space, some)
+		return n == some, err
+	})
 }
 
 // OfferSpace meets search.SpaceStore.
@@ -161,9 +172,6 @@ func (t *tx) adopt(ws ident.Workspace, documentID string, generation int64, spac
 		if err := t.reveal(ws, sg); err != nil {
 			return err
 		}
-	}
-	if space == "" {
-		return nil
 	}
 	_, err := t.exec(`INSERT INTO document_space (document_id, space, generation) VALUES (?, ?, ?)
 		ON CONFLICT (document_id, space) DO UPDATE SET generation = excluded.generation`, documentID, space, generation)

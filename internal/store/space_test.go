@@ -18,7 +18,9 @@ func (l library) states() map[string]search.SpaceState {
 	l.ok(err)
 	m := map[string]search.SpaceState{}
 	for _, i := range list {
-		m[i.ID] = i.State
+		if i.ID != "" { // that of words is always there
+			m[i.ID] = i.State
+		}
 	}
 	return m
 }

@@ -10,7 +10,7 @@ CREATE TABLE space (
 );
 CREATE UNIQUE INDEX space_serving ON space (state) WHERE state = 'serving';
 
--- Which generation of a document's passages has its vectors in a space.
+-- Which generation of a document's passages is in a space; in the index of words for ''.
 CREATE TABLE document_space (
     document_id TEXT NOT NULL,
     space       TEXT NOT NULL,
@@ -37,6 +37,7 @@ DROP INDEX segment_workspace;
 CREATE INDEX segment_workspace ON segment (workspace, live, space, id);
 
 UPDATE document SET stage = 'embedded' WHERE stage = 'indexed';
+INSERT INTO document_space (document_id, space, generation) SELECT id, '', passage_generation FROM document WHERE generation > 0;
 
 -- +goose Down
 UPDATE document SET stage = 'indexed' WHERE stage = 'embedded';
