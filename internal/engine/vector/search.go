@@ -178,13 +178,20 @@ func (s *searcher) offer(part, doc int, sum int32, asked []byte) {
 	s.lows.add(c.score - s.margin*c.slack)
 	s.candidates = append(s.candidates, c)
 	if len(s.candidates) >= 4*s.most {
-		s.prune()
+		s.drop()
+		if len(s.candidates) > 2*s.most {
+			s.cut()
+		}
 	}
 }
 
-// prune drops the candidates that can't be hits any more, and orders the others.
-func (s *searcher) prune() {
+// drop leaves out the candidates that can't be among the best any more.
+func (s *searcher) drop() {
 	s.candidates = slices.DeleteFunc(s.candidates, func(c candidate) bool { return c.upper < s.lows.floor })
+}
+
+// cut orders the candidates and leaves out those behind the most that are asked for.
+func (s *searcher) cut() {
 	slices.SortFunc(s.candidates, func(x, y candidate) int {
 		if x.upper != y.upper {
 			return cmp.Compare(y.upper, x.upper)
@@ -198,7 +205,8 @@ func (s *searcher) prune() {
 func (s *searcher) id(c candidate) ulid { return s.view.parts[c.part].id(c.doc) }
 
 func (s *searcher) hits() []Hit {
-	s.prune()
+	s.drop()
+	s.cut()
 	out := make([]Hit, len(s.candidates))
 	for i, c := range s.candidates {
 		l := &s.view.parts[c.part]
