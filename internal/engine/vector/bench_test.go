@@ -14,12 +14,8 @@ import (
 )
 
 // benchParts are n passages around centers, ten to a group, in segments of the usual size.
-func benchParts(b *testing.B, n, dims int) []vector.Part {
+func benchParts(b *testing.B, n, dims int, centers [][]float32) []vector.Part {
 	rng := rand.New(rand.NewPCG(1, 2))
-	var centers [][]float32
-	for range 500 {
-		centers = append(centers, isotropic(rng, dims))
-	}
 	// noise is cut from one stretch of random numbers, so that a million vectors are made in seconds
 	noise := make([]float32, 1<<20)
 	for i := range noise {
@@ -107,32 +103,48 @@ func BenchmarkSearch(b *testing.B) {
 		if n > 100_000 && testing.Short() {
 			continue
 		}
-		p := benchParts(b, n, dims)
-		view := vector.NewView(p)
 		rng := rand.New(rand.NewPCG(3, 4))
-		for name, query := range map[string]func() []float32{"isotropic": func() []float32 { return isotropic(rng, dims) }} {
-			for _, k := range []int{10, 100} {
-				for _, margin := range []float64{1, .3} {
-					b.Run(fmt.Sprintf("n=%d/%s/k=%d/margin=%v", n, name, k, margin), func(b *testing.B) {
-						b.ReportAllocs()
-						var times []time.Duration
-						hits := 0
-						for b.Loop() {
-							q := query()
-							t := time.Now()
-							h, err := view.Search(context.Background(), q, vector.Options{K: k, Margin: margin, Most: n})
-							if err != nil {
-								b.Fatal(err)
-							}
-							times = append(times, time.Since(t))
-							hits += len(h)
-						}
-						b.ReportMetric(float64(hits)/float64(b.N), "hits")
-						b.ReportMetric(median(times).Seconds()*1e3, "ms-median")
-						b.ReportMetric(slices.Min(times).Seconds()*1e3, "ms-best")
-					})
+		var centers [][]float32
+		for range 500 {
+			centers = append(centers, isotropic(rng, dims))
+		}
+		view := vector.NewView(benchParts(b, n, dims, centers))
+		half := func(g string) bool { return g[25]%2 == 0 }
+		few := map[string]bool{}
+		for i := range n / 1000 {
+			few[id(i*100)] = true
+		}
+		for _, row := range []struct {
+			name  string
+			query func() []float32
+			o     vector.Options
+		}{
+			{"far/k=10", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 10}},
+			{"far/k=100", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100}},
+			{"near/k=10", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 10}},
+			{"near/k=100", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 100}},
+			{"near/k=100/margin=.3", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 100, Margin: .3}},
+			{"far/k=100/half", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Filter: half}},
+			{"far/k=100/1%", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Filter: func(g string) bool { return few[g] }}},
+		} {
+			b.Run(fmt.Sprintf("n=%d/%s", n, row.name), func(b *testing.B) {
+				b.ReportAllocs()
+				var times []time.Duration
+				hits := 0
+				for b.Loop() {
+					q := row.query()
+					t := time.Now()
+					h, err := view.Search(context.Background(), q, row.o)
+					if err != nil {
+						b.Fatal(err)
+					}
+					times = append(times, time.Since(t))
+					hits += len(h)
 				}
-			}
+				b.ReportMetric(float64(hits)/float64(b.N), "hits")
+				b.ReportMetric(median(times).Seconds()*1e3, "ms-median")
+				b.ReportMetric(slices.Min(times).Seconds()*1e3, "ms-best")
+			})
 		}
 	}
 }
