@@ -12,6 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"byline/internal/account"
+	"byline/internal/engine/passhash"
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/store/storetest"
@@ -42,7 +43,7 @@ func (c *clock) add(d time.Duration) {
 func service(t *testing.T, s account.Store, change func(*account.Options)) (*account.Service, *clock) {
 	t.Helper()
 	o := account.Options{Secret: secret, Algorithm: "HS256", AccessTTL: 15 * time.Minute, RefreshTTL: 7 * 24 * time.Hour, PasswordHash: account.Argon2id,
-		Registration: account.Invite, SetupToken: "setup", LocalToken: "local"}
+		Registration: account.Invite, SetupToken: "setup", LocalToken: "local", Hashers: passhash.NewPool(passhash.Options{Workers: 2})}
 	if change != nil {
 		change(&o)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/text/unicode/norm"
 
+	"byline/internal/engine/passhash"
 	"byline/internal/fault"
 	"byline/internal/ident"
 )
@@ -36,6 +37,7 @@ type Options struct {
 	AccessTTL    time.Duration
 	RefreshTTL   time.Duration
 	PasswordHash string // Argon2id or Bcrypt
+	Hashers      *passhash.Pool
 	Registration Registration
 	SetupToken   string // lets the first account be opened from another machine; empty: only from this one
 	LocalToken   string // lets the command line act in the local workspace through a running server
@@ -71,15 +73,14 @@ func New(store Store, o Options, now func() time.Time) (*Service, error) {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Service{store: store, o: o, method: jwt.GetSigningMethod(o.Algorithm), hasher: newHasher(o.PasswordHash), now: now}
+	s := &Service{store: store, o: o, method: jwt.GetSigningMethod(o.Algorithm), hasher: &hasher{passhash.Method(o.PasswordHash), o.Hashers}, now: now}
 	if s.method == nil {
 		return nil, fault.New(fault.Invalid, "bad_algorithm", "ALGORITHM is HS256, HS384 or HS512, not %q.", o.Algorithm)
 	}
 	s.parser = jwt.NewParser(jwt.WithValidMethods([]string{o.Algorithm}), jwt.WithAudience(issuer), jwt.WithIssuer(issuer),
 		jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now))
-	decoy, err := s.hasher.hash(context.Background(), newToken(""))
-	s.decoy = decoy
-	return s, err
+	s.decoy = passhash.Decoy(s.hasher.method)
+	return s, nil
 }
 
 // Registering asks for an account.

@@ -16,6 +16,7 @@ import (
 	"byline/internal/document"
 	"byline/internal/draft"
 	"byline/internal/driver/localfs"
+	"byline/internal/engine/embed"
 	"byline/internal/engine/extract"
 	"byline/internal/engine/markdown"
 	"byline/internal/ident"
@@ -108,7 +109,7 @@ func open(t *testing.T) *desk {
 		string(extract.Markdown):  reads(markdown.Extract),
 		string(extract.PlainText): reads(extract.Plain),
 		string(extract.PDF):       paged,
-	})
+	}, func(context.Context) ([]embed.Embedder, error) { return nil, nil })
 	writer := agent.New(d, s, d)
 	d.worker = runs.NewWorker(queue{s, &d.hooks}, s.Bus(), runs.WorkerOptions{
 		Handlers: map[runs.Kind]runs.Handler{

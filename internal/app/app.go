@@ -29,6 +29,7 @@ import (
 	"byline/internal/driver/localfs"
 	"byline/internal/engine/extract"
 	"byline/internal/engine/markdown"
+	"byline/internal/engine/passhash"
 	"byline/internal/engine/sandbox"
 	"byline/internal/fault"
 	"byline/internal/httpapi"
@@ -52,6 +53,8 @@ type App struct {
 	store   *store.Store
 	blobs   *localfs.Store
 	pool    *sandbox.Pool
+	hashers *passhash.Pool
+	spaces  *search.Spaces
 	hub     *runs.Hub
 	worker  *runs.Worker
 	health  *ops.Health
@@ -148,7 +151,11 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Workers: cfg.Documents.ExtractWorkers,
 		Limits:  sandbox.Limits{Memory: cfg.Documents.ExtractMemory, Pages: cfg.Documents.MaxPages, Stall: cfg.Documents.ExtractTimeout},
 	})
+	a.hashers = passhash.NewPool(passhash.Options{
+		Command: []string{exe, passhash.Subcommand}, Log: a.log, Workers: runtime.GOMAXPROCS(0) / 2,
+	})
 	a.metrics = ops.NewMetrics(a.version())
+	a.spaces = search.NewSpaces(a.store, nil, nil, a.log)
 	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory))
 	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
 	pipeline := ingest.New(a.store, a.blobs, map[string]ingest.Extractor{
@@ -157,7 +164,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 		},
 		string(extract.Markdown):  decoded(markdown.Extract),
 		string(extract.PlainText): decoded(extract.Plain),
-	})
+	}, a.spaces.Wanted)
 	writer := agent.New(a.store.Drafts(), a.store, searcher)
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
@@ -214,7 +221,7 @@ func (a *App) accounts(ctx context.Context, server bool) (*account.Service, erro
 		a.setupToken = token("")
 	}
 	return account.New(a.store, account.Options{
-		Secret: secret, Algorithm: cfg.Algorithm, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, PasswordHash: cfg.PasswordHash,
+		Secret: secret, Algorithm: cfg.Algorithm, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, PasswordHash: cfg.PasswordHash, Hashers: a.hashers,
 		Registration: account.Registration(cfg.Registration), SetupToken: a.setupToken, LocalToken: a.localToken,
 	}, nil)
 }
@@ -234,6 +241,7 @@ func (a *App) start() {
 	a.stop = stop
 	merger := search.NewMerger(a.store, a.log)
 	a.background.Go(func() { merger.Run(ctx) })
+	a.background.Go(func() { a.spaces.Run(ctx) })
 	a.background.Go(func() {
 		every(ctx, sweepEvery, func() error {
 			_, err := a.store.Sweep(ctx, a.blobs.Delete)
@@ -313,6 +321,9 @@ func (a *App) Close() error {
 		a.hub.Close()
 	}
 	a.background.Wait()
+	if a.hashers != nil {
+		a.hashers.Close()
+	}
 	if a.pool != nil {
 		errs = append(errs, a.pool.Close())
 	}

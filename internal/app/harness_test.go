@@ -25,14 +25,20 @@ import (
 	"byline/internal/app"
 	"byline/internal/cli"
 	"byline/internal/config"
+	"byline/internal/engine/passhash"
 	"byline/internal/engine/pdf/pdftest"
 	"byline/internal/engine/sandbox"
 )
 
-// The extractor's child is this test binary.
+// The program's children are this test binary.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == sandbox.Subcommand {
-		os.Exit(sandbox.Child())
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case sandbox.Subcommand:
+			os.Exit(sandbox.Child())
+		case passhash.Subcommand:
+			os.Exit(passhash.Child(os.Stdin, os.Stdout))
+		}
 	}
 	os.Exit(m.Run())
 }

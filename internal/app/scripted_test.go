@@ -17,6 +17,7 @@ import (
 	"byline/internal/account"
 	"byline/internal/document"
 	"byline/internal/draft"
+	"byline/internal/engine/passhash"
 	"byline/internal/httpapi"
 	"byline/internal/ident"
 	"byline/internal/ops"
@@ -95,7 +96,8 @@ func script(begin <-chan struct{}, tokens, rate int) func(context.Context, *runs
 func scripted(t *testing.T, s *store.Store, hub *runs.Hub, listen string, n int) (token string, ids []string) {
 	t.Helper()
 	accounts, err := account.New(s, account.Options{Secret: make([]byte, 32), Algorithm: "HS256", AccessTTL: time.Hour, RefreshTTL: time.Hour,
-		PasswordHash: account.Argon2id, Registration: account.Open, LocalToken: "local"}, nil)
+		PasswordHash: account.Argon2id, Registration: account.Open, LocalToken: "local",
+		Hashers: passhash.NewPool(passhash.Options{})}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,8 @@ const (
 	Stored    Stage = "stored"
 	Extracted Stage = "extracted"
 	Chunked   Stage = "chunked"
-	Indexed   Stage = "indexed"
+	Indexed   Stage = "indexed"  // found by words
+	Embedded  Stage = "embedded" // found by meaning, too, where there is an embedder: the end
 )
 
 // Progress of the current stage.

@@ -148,7 +148,7 @@ type processIn struct {
 	DocumentPath
 	Key   string `header:"Idempotency-Key" maxLength:"255"`
 	Force bool   `query:"force" doc:"Anew, although it is complete; the old text is served until the new one is there"`
-	From  string `query:"from_stage" enum:"stored,extracted,chunked" doc:"Keep what was made up to this stage"`
+	From  string `query:"from_stage" enum:"stored,extracted,chunked,indexed" doc:"Keep what was made up to this stage"`
 }
 
 type runBody struct {

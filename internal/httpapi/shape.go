@@ -38,7 +38,7 @@ type documentShape struct {
 	SHA256       string         `json:"sha256"`
 	Title        string         `json:"title,omitempty"`
 	Status       string         `json:"status" enum:"pending,processing,completed,failed"`
-	Stage        string         `json:"stage,omitempty" enum:"stored,extracted,chunked,indexed" doc:"The last stage that is done"`
+	Stage        string         `json:"stage,omitempty" enum:"stored,extracted,chunked,indexed,embedded" doc:"The last stage that is done"`
 	Progress     *progressShape `json:"progress,omitempty" doc:"Of the stage under way"`
 	PageCount    int            `json:"page_count,omitempty"`
 	ChunkCount   int            `json:"chunk_count" doc:"How many passages it has"`

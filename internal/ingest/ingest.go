@@ -46,6 +46,7 @@ type Batch struct {
 	Pages    []extract.Page
 	Passages []document.Passage
 	Segments []SegmentSlice
+	Vectors  []search.VectorRow
 }
 
 // Commit closes a stage.
@@ -56,7 +57,8 @@ type Commit struct {
 	PageCount    int              // extracted
 	PassageCount int              // chunked
 	Language     string           // chunked
-	Segments     []search.Segment // indexed, without Data: they become visible, and the generation with them
+	Segments     []search.Segment // indexed, without Data: they become visible, and the generation with them. embedded: likewise
+	Spaces       []string         // embedded: the spaces that the document is in from now on
 }
 
 // Store of ingest. Every write is fenced by the run's lease: runs.ErrFenced when it no longer holds.
@@ -67,8 +69,8 @@ type Store interface {
 	Put(ctx context.Context, l runs.Lease, generation int64, b Batch) error
 	// Progress sets the document's progress with an event.
 	Progress(ctx context.Context, l runs.Lease, p document.Progress, events ...runs.NewEvent) error
-	// CommitStage closes a stage with its events, in one transaction. The last one (indexed) makes the generation the one that
-	// readers see and hides the older ones' passages.
+	// CommitStage closes a stage with its events, in one transaction. That of indexed makes the generation the one that
+	// readers see and hides the older ones' passages; that of embedded completes the document.
 	CommitStage(ctx context.Context, l runs.Lease, generation int64, c Commit, events ...runs.NewEvent) error
 	// Extracted reads text, elements and pages' ranges (without words) of a generation back.
 	Extracted(ctx context.Context, ws ident.Workspace, documentID string, generation int64) (extract.Text, error)

@@ -9,6 +9,7 @@ import (
 	"byline/internal/blob"
 	"byline/internal/document"
 	"byline/internal/engine/chunk"
+	"byline/internal/engine/embed"
 	"byline/internal/engine/extract"
 	"byline/internal/engine/lexical"
 	"byline/internal/fault"
@@ -25,11 +26,12 @@ type Pipeline struct {
 	store      Store
 	blobs      blob.Store
 	extractors map[string]Extractor // by document type
+	embedders  func(context.Context) ([]embed.Embedder, error)
 }
 
-// New makes a pipeline.
-func New(store Store, blobs blob.Store, extractors map[string]Extractor) *Pipeline {
-	return &Pipeline{store, blobs, extractors}
+// New makes a pipeline. embedders gives those whose spaces documents are put into; none is right, too.
+func New(store Store, blobs blob.Store, extractors map[string]Extractor, embedders func(context.Context) ([]embed.Embedder, error)) *Pipeline {
+	return &Pipeline{store, blobs, extractors, embedders}
 }
 
 // batchBytes is about how much is written in one transaction.
@@ -51,6 +53,7 @@ func (p *Pipeline) Handle(ctx context.Context, job *runs.Job) (result any, err e
 		{"extract", document.Extracted, p.extract},
 		{"chunk", document.Chunked, p.chunk},
 		{"index", document.Indexed, p.index},
+		{"embed", document.Embedded, p.embed},
 	}
 	at := 0
 	for i, s := range stages {
@@ -191,11 +194,8 @@ func (p *Pipeline) index(ctx context.Context, s *stage) (Commit, error) {
 		return Commit{}, err
 	}
 	for i, seg := range segments {
-		for ord := 0; ord*batchBytes < len(seg.Data); ord++ {
-			data := seg.Data[ord*batchBytes : min(len(seg.Data), (ord+1)*batchBytes)]
-			if err := s.put(ctx, Batch{Segments: []SegmentSlice{{SegmentID: seg.ID, Ord: ord, Data: data}}}); err != nil {
-				return Commit{}, err
-			}
+		if err := s.putSegment(ctx, seg); err != nil {
+			return Commit{}, err
 		}
 		if err := s.progress(ctx, i+1, len(segments)); err != nil {
 			return Commit{}, err
@@ -203,6 +203,50 @@ func (p *Pipeline) index(ctx context.Context, s *stage) (Commit, error) {
 	}
 	s.done = len(passages)
 	return Commit{Segments: segments}, nil
+}
+
+func (s *stage) putSegment(ctx context.Context, seg search.Segment) error {
+	for ord := 0; ord*batchBytes < len(seg.Data); ord++ {
+		data := seg.Data[ord*batchBytes : min(len(seg.Data), (ord+1)*batchBytes)]
+		if err := s.put(ctx, Batch{Segments: []SegmentSlice{{SegmentID: seg.ID, Ord: ord, Data: data}}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// embed makes the passages findable by their meaning. Readers find them by words meanwhile.
+func (p *Pipeline) embed(ctx context.Context, s *stage) (Commit, error) {
+	embedders, err := p.embedders(ctx)
+	if err != nil || len(embedders) == 0 {
+		return Commit{}, err
+	}
+	passages, err := p.store.Chunked(ctx, s.Document.Workspace, s.Document.ID, s.Generation)
+	if err != nil {
+		return Commit{}, err
+	}
+	var c Commit
+	done := 0
+	for _, e := range embedders {
+		segments, err := search.EncodeMeaning(ctx, e, passages, func(rows []search.VectorRow) error {
+			if err := s.put(ctx, Batch{Vectors: rows}); err != nil {
+				return err
+			}
+			done += len(rows)
+			return s.progress(ctx, done, len(passages)*len(embedders))
+		})
+		if err != nil {
+			return Commit{}, err
+		}
+		for _, seg := range segments {
+			if err := s.putSegment(ctx, seg); err != nil {
+				return Commit{}, err
+			}
+		}
+		c.Segments, c.Spaces = append(c.Segments, segments...), append(c.Spaces, e.Space().ID())
+	}
+	s.done = len(passages)
+	return c, nil
 }
 
 // keeper is the sink of an extraction: it writes what comes in batches, so that memory does not grow with the document.

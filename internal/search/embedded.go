@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"byline/internal/engine/lexical"
+	"byline/internal/engine/vector"
 	"byline/internal/fault"
 	"byline/internal/ident"
 )
@@ -29,10 +31,11 @@ const overBudget = "over_budget"
 
 // Lexical ranks passages by BM25.
 func (e *Embedded) Lexical(ctx context.Context, q Query) (Found, error) {
-	view, degraded, err := e.view(ctx, q.Workspace)
+	parts, degraded, err := snapshot(ctx, e, Crowd{q.Workspace, ""}, lexical.Open)
 	if err != nil {
 		return Found{}, err
 	}
+	view := lexical.NewView(lexicalParts(parts))
 	o := lexical.Options{K: q.K, Explain: q.Explain}
 	if q.Documents != nil {
 		o.Filter = func(group string) bool { return q.Documents[group] }
@@ -54,9 +57,51 @@ func (e *Embedded) Lexical(ctx context.Context, q Query) (Found, error) {
 	return found, nil
 }
 
-// Vector is refused: this engine has no vectors yet.
-func (e *Embedded) Vector(context.Context, Query) (Found, error) {
-	return Found{}, fault.Bad("body.mode", "semantic_unavailable", "Search by meaning is not part of this version yet. Use the mode lexical or hybrid.")
+// rareError is the share of the error bound of codes that a vector search allows for: six standard deviations, as the
+// errors of so many dimensions mostly cancel each other.
+func rareError(dims int) float64 { return min(1, 6/math.Sqrt(float64(dims))) }
+
+// Vector ranks passages by the cosine of their float32 vectors with q.Vector in q.Space.
+func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
+	if q.Space == "" {
+		return Found{}, fault.Bad("body.mode", "semantic_unavailable", "There is no search by meaning here. Use the mode lexical or hybrid.")
+	}
+	parts, degraded, err := snapshot(ctx, e, Crowd{q.Workspace, q.Space}, vector.Open)
+	if err != nil {
+		return Found{}, err
+	}
+	found := Found{Degraded: degraded}
+	var passages int
+	list := make([]vector.Part, len(parts))
+	for i, p := range parts {
+		list[i] = vector.Part{Segment: p.segment, Dead: p.info.Dead}
+		passages += p.info.Passages
+		found.Known += p.info.Known
+	}
+	if found.Known /= max(1, float64(passages)); passages == 0 {
+		return found, nil
+	}
+	o := vector.Options{K: q.K, Margin: rareError(len(q.Vector))}
+	if q.Documents != nil {
+		o.Filter = func(group string) bool { return q.Documents[group] }
+	}
+	hits, err := vector.NewView(list).Search(ctx, q.Vector, o)
+	if err != nil {
+		return Found{}, fmt.Errorf("search vectors: %w", err)
+	}
+	ids := make([]string, len(hits))
+	for i, h := range hits {
+		ids[i] = h.ID
+	}
+	exact, err := e.store.Vectors(ctx, q.Space, ids)
+	if err != nil {
+		return Found{}, err
+	}
+	for _, h := range vector.Rescore(q.Vector, hits, func(id string) []float32 { return exact[id] }, q.K) {
+		found.Candidates = append(found.Candidates, Candidate{PassageID: h.ID, DocumentID: h.Group, Score: h.Score})
+	}
+	found.Total = len(found.Candidates)
+	return found, nil
 }
 
 // Info tells the engine's name and what it holds in memory.
@@ -68,12 +113,26 @@ func (e *Embedded) Info(context.Context) (Info, error) {
 // attempts to read a snapshot while merges replace segments under it.
 const attempts = 5
 
-// view opens the workspace's segments as one snapshot saw them. A segment that a merge replaced between the snapshot and
-// its reading asks for a new snapshot.
-func (e *Embedded) view(ctx context.Context, ws ident.Workspace) (*lexical.View, []string, error) {
+// part is an opened segment as a snapshot saw it.
+type part[S any] struct {
+	info    SegmentInfo
+	segment S
+}
+
+func lexicalParts(parts []part[*lexical.Segment]) []lexical.Part {
+	list := make([]lexical.Part, len(parts))
+	for i, p := range parts {
+		list[i] = lexical.Part{Segment: p.segment, Dead: p.info.Dead}
+	}
+	return list
+}
+
+// snapshot opens a crowd's segments as one snapshot saw them. A segment that a merge replaced between the snapshot and its
+// reading asks for a new snapshot.
+func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, open func([]byte) (S, error)) ([]part[S], []string, error) {
 	var last error
 	for range attempts {
-		infos, err := e.store.Segments(ctx, ws)
+		infos, err := e.store.Segments(ctx, c.Workspace, c.Space)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -82,12 +141,12 @@ func (e *Embedded) view(ctx context.Context, ws ident.Workspace) (*lexical.View,
 			total += int64(i.Bytes)
 		}
 		keep := total <= e.cache.budget
-		parts, err := e.parts(ctx, ws, infos, keep)
+		parts, err := opened(ctx, e, c.Workspace, infos, keep, open)
 		if err == nil {
 			if keep {
-				return lexical.NewView(parts), nil, nil
+				return parts, nil, nil
 			}
-			return lexical.NewView(parts), []string{overBudget}, nil
+			return parts, []string{overBudget}, nil
 		}
 		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Kind != fault.NotFound {
 			return nil, nil, err
@@ -97,23 +156,25 @@ func (e *Embedded) view(ctx context.Context, ws ident.Workspace) (*lexical.View,
 	return nil, nil, fmt.Errorf("segments changed %d times while they were read: %w", attempts, last)
 }
 
-func (e *Embedded) parts(ctx context.Context, ws ident.Workspace, infos []SegmentInfo, keep bool) ([]lexical.Part, error) {
-	parts := make([]lexical.Part, len(infos))
+func opened[S any](ctx context.Context, e *Embedded, ws ident.Workspace, infos []SegmentInfo, keep bool, open func([]byte) (S, error)) ([]part[S], error) {
+	parts := make([]part[S], len(infos))
 	for i, info := range infos {
-		s, ok := e.cache.get(info.ID)
-		if !ok {
-			data, err := e.store.SegmentData(ctx, ws, info.ID)
-			if err != nil {
-				return nil, err
-			}
-			if s, err = lexical.Open(data); err != nil {
-				return nil, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
-			}
-			if keep {
-				e.cache.put(info.ID, s, int64(len(data)))
-			}
+		if s, ok := e.cache.get(info.ID); ok {
+			parts[i] = part[S]{info, s.(S)}
+			continue
 		}
-		parts[i] = lexical.Part{Segment: s, Dead: info.Dead}
+		data, err := e.store.SegmentData(ctx, ws, info.ID)
+		if err != nil {
+			return nil, err
+		}
+		s, err := open(data)
+		if err != nil {
+			return nil, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
+		}
+		if keep {
+			e.cache.put(info.ID, s, int64(len(data)))
+		}
+		parts[i] = part[S]{info, s}
 	}
 	return parts, nil
 }
@@ -130,11 +191,11 @@ type cache struct {
 
 type cached struct {
 	id      string
-	segment *lexical.Segment
+	segment any // *lexical.Segment, *vector.Segment
 	bytes   int64
 }
 
-func (c *cache) get(id string) (*lexical.Segment, bool) {
+func (c *cache) get(id string) (any, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[id]
@@ -145,7 +206,7 @@ func (c *cache) get(id string) (*lexical.Segment, bool) {
 	return e.Value.(*cached).segment, true
 }
 
-func (c *cache) put(id string, s *lexical.Segment, bytes int64) {
+func (c *cache) put(id string, s any, bytes int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.entries[id]; ok {

@@ -1,10 +1,14 @@
 package search
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"byline/internal/document"
+	"byline/internal/engine/embed"
 	"byline/internal/engine/lexical"
+	"byline/internal/engine/vector"
 	"byline/internal/ident"
 )
 
@@ -51,4 +55,78 @@ func segmentOf(data []byte) (Segment, error) {
 	}
 	st := s.Stats()
 	return Segment{ID: ident.New(), Data: data, Bytes: len(data), Passages: st.Passages, Tokens: int64(st.Tokens), Groups: s.Groups()}, nil
+}
+
+// embedBatch is how many passages are embedded and written at a time.
+const embedBatch = 64
+
+// EncodeMeaning embeds the passages of one document and turns them into segments of the embedder's space. put gets their
+// vectors as they come, batch by batch. A passage of which the embedder knows nothing has no vector.
+func EncodeMeaning(ctx context.Context, e embed.Embedder, passages []document.Passage, put func([]VectorRow) error) ([]Segment, error) {
+	space := e.Space()
+	var out []Segment
+	b, known := vector.NewBuilder(space.Dims), 0.0
+	cut := func() error {
+		if b.Len() == 0 {
+			return nil
+		}
+		s, err := meaningSegment(b.Bytes(), space.ID(), known)
+		if err != nil {
+			return err
+		}
+		out, b, known = append(out, s), vector.NewBuilder(space.Dims), 0
+		return nil
+	}
+	for len(passages) > 0 {
+		part := passages[:min(embedBatch, len(passages))]
+		passages = passages[len(part):]
+		texts := make([]string, len(part))
+		for i, p := range part {
+			texts[i] = meaningOf(p)
+		}
+		vectors, err := e.Passages(ctx, texts)
+		if err != nil {
+			return nil, err
+		}
+		if len(vectors) != len(part) {
+			return nil, fmt.Errorf("embedder %s gave %d vectors for %d passages", space.Embedder, len(vectors), len(part))
+		}
+		rows := make([]VectorRow, 0, len(part))
+		for i, p := range part {
+			if !b.Fits(vector.SegmentLimit) {
+				if err := cut(); err != nil {
+					return nil, err
+				}
+			}
+			err := b.Add(p.ID, p.DocumentID, vectors[i].Values)
+			if errors.Is(err, vector.ErrZero) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("index passage %s: %w", p.ID, err)
+			}
+			known += vectors[i].Known
+			rows = append(rows, VectorRow{PassageID: p.ID, Space: space.ID(), Values: vectors[i].Values})
+		}
+		if err := put(rows); err != nil {
+			return nil, err
+		}
+	}
+	return out, cut()
+}
+
+// meaningOf is the text of a passage as it is embedded: under its nearest heading, which often says what it is about.
+func meaningOf(p document.Passage) string {
+	if n := len(p.HeadingPath); n > 0 {
+		return p.HeadingPath[n-1] + "\n" + p.Text
+	}
+	return p.Text
+}
+
+func meaningSegment(data []byte, space string, known float64) (Segment, error) {
+	s, err := vector.Open(data)
+	if err != nil {
+		return Segment{}, fmt.Errorf("open new segment: %w", err)
+	}
+	return Segment{ID: ident.New(), Data: data, Space: space, Bytes: len(data), Passages: s.Len(), Known: known, Groups: s.Groups()}, nil
 }

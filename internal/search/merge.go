@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"byline/internal/engine/lexical"
+	"byline/internal/engine/vector"
 	"byline/internal/fault"
-	"byline/internal/ident"
 )
 
 // Merger keeps every workspace at few segments and without tombstones, in the background. It runs beside everything else:
@@ -53,13 +53,13 @@ func (m *Merger) Run(ctx context.Context) {
 
 // Once merges what is due in all workspaces.
 func (m *Merger) Once(ctx context.Context) error {
-	workspaces, err := m.store.Crowded(ctx, maxSegments, full)
+	crowds, err := m.store.Crowded(ctx, maxSegments, full)
 	if err != nil {
 		return fmt.Errorf("find crowded workspaces: %w", err)
 	}
-	for _, ws := range workspaces {
-		if e := m.merge(ctx, ws); e != nil {
-			err = errors.Join(err, fmt.Errorf("workspace %s: %w", ws, e))
+	for _, c := range crowds {
+		if e := m.merge(ctx, c); e != nil {
+			err = errors.Join(err, fmt.Errorf("workspace %s: %w", c.Workspace, e))
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -68,8 +68,8 @@ func (m *Merger) Once(ctx context.Context) error {
 	return err
 }
 
-func (m *Merger) merge(ctx context.Context, ws ident.Workspace) error {
-	infos, err := m.store.Segments(ctx, ws)
+func (m *Merger) merge(ctx context.Context, c Crowd) error {
+	infos, err := m.store.Segments(ctx, c.Workspace, c.Space)
 	if err != nil {
 		return err
 	}
@@ -77,44 +77,82 @@ func (m *Merger) merge(ctx context.Context, ws ident.Workspace) error {
 	if len(chosen) == 0 {
 		return nil
 	}
-	parts := make([]lexical.Part, len(chosen))
+	data := make([][]byte, len(chosen))
 	for i, info := range chosen {
-		data, err := m.store.SegmentData(ctx, ws, info.ID)
+		data[i], err = m.store.SegmentData(ctx, c.Workspace, info.ID)
 		if errors.Is(err, fault.Missing("segment")) {
 			return nil // another replica was faster
 		}
 		if err != nil {
 			return err
 		}
-		s, err := lexical.Open(data)
-		if err != nil {
-			return fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
-		}
-		parts[i] = lexical.Part{Segment: s, Dead: info.Dead}
 	}
 	var with []Segment
-	err = lexical.Merge(parts, lexical.SegmentLimit, func(data []byte) error {
-		s, err := segmentOf(data)
-		if err != nil {
+	err = mergeData(c.Space, chosen, data, func(s Segment) error {
+		if err := putSegment(ctx, m.store, c.Workspace, s); err != nil {
 			return err
-		}
-		for i := 0; i*sliceSize < len(data); i++ {
-			if err := m.store.PutSegmentSlice(ctx, ws, s.ID, i, data[i*sliceSize:min(len(data), (i+1)*sliceSize)]); err != nil {
-				return err
-			}
 		}
 		s.Data = nil // it is in the store; a merge of much must not hold all of it
 		with = append(with, s)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("merge %d segments: %w", len(parts), err)
+		return fmt.Errorf("merge %d segments: %w", len(chosen), err)
 	}
-	ok, err := m.store.Replace(ctx, ws, chosen, with)
+	ok, err := m.store.Replace(ctx, c, chosen, with)
 	if err == nil && !ok {
-		m.log.Debug("segments changed during a merge; it is tried again", "workspace", ws)
+		m.log.Debug("segments changed during a merge; it is tried again", "workspace", c.Workspace)
 	}
 	return err
+}
+
+func mergeData(space string, infos []SegmentInfo, data [][]byte, emit func(Segment) error) error {
+	if space == "" {
+		parts, err := open(infos, data, lexical.Open)
+		if err != nil {
+			return err
+		}
+		return lexical.Merge(lexicalParts(parts), lexical.SegmentLimit, func(data []byte) error {
+			s, err := segmentOf(data)
+			if err != nil {
+				return err
+			}
+			return emit(s)
+		})
+	}
+	parts, err := open(infos, data, vector.Open)
+	if err != nil {
+		return err
+	}
+	list := make([]vector.Part, len(parts))
+	var known float64 // of a passage in the mean; which of them are dead is not told
+	var passages int
+	for i, p := range parts {
+		list[i] = vector.Part{Segment: p.segment, Dead: p.info.Dead}
+		known += p.info.Known
+		passages += p.info.Passages
+	}
+	known /= max(1, float64(passages))
+	return vector.Merge(list, vector.SegmentLimit, func(data []byte) error {
+		s, err := meaningSegment(data, space, 0)
+		if err != nil {
+			return err
+		}
+		s.Known = known * float64(s.Passages)
+		return emit(s)
+	})
+}
+
+func open[S any](infos []SegmentInfo, data [][]byte, read func([]byte) (S, error)) ([]part[S], error) {
+	parts := make([]part[S], len(infos))
+	for i, info := range infos {
+		s, err := read(data[i])
+		if err != nil {
+			return nil, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
+		}
+		parts[i] = part[S]{info, s}
+	}
+	return parts, nil
 }
 
 // choose takes the segments to write anew: those with tombstones, and the smallest of those that are not full when there are

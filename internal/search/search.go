@@ -91,6 +91,7 @@ type Query struct {
 	Workspace ident.Workspace
 	Terms     []lexical.Term
 	Vector    []float32       // nil for the lexical leg
+	Space     string          // that Vector belongs to
 	Documents map[string]bool // nil: all
 	K         int
 	Explain   bool
@@ -100,6 +101,7 @@ type Query struct {
 type Found struct {
 	Candidates []Candidate // best first; ties by passage id
 	Total      int
+	Known      float64 // of the vector leg: the mean share of the passages' letters that the embedder knows, 0..1
 	Degraded   []string
 }
 
@@ -107,7 +109,7 @@ type Found struct {
 // use. A candidate may be stale: the caller joins each to a live row before it leaves.
 type Index interface {
 	Lexical(ctx context.Context, q Query) (Found, error)
-	// Vector is the second leg; an index without vectors answers fault.Invalid semantic_unavailable.
+	// Vector ranks by cosine; an index without vectors answers fault.Invalid semantic_unavailable.
 	Vector(ctx context.Context, q Query) (Found, error)
 	Info(ctx context.Context) (Info, error)
 }
@@ -122,10 +124,12 @@ type Info struct {
 // Segment is an immutable piece of a workspace's index.
 type Segment struct {
 	ID       string
-	Data     []byte // opaque (engine/lexical), at most 4 MB; nil once it is written in slices
+	Data     []byte // opaque (engine/lexical, engine/vector), at most 4 MB; nil once it is written in slices
+	Space    string // of its vectors; "" for words
 	Bytes    int
 	Passages int
-	Tokens   int64
+	Tokens   int64    // of words
+	Known    float64  // of vectors: the sum of what the embedder knew of each passage, 0..1
 	Groups   []string // the documents in it
 }
 
@@ -135,6 +139,7 @@ type SegmentInfo struct {
 	Bytes    int
 	Passages int
 	Tokens   int64
+	Known    float64
 	Dead     []string // documents in it that are hidden, sorted
 }
 
@@ -146,8 +151,11 @@ type Live struct {
 
 // Store of the embedded index; its segments are written by ingest and here, by merges.
 type Store interface {
-	// Segments reads the workspace's live segments with their tombstones in one snapshot.
-	Segments(ctx context.Context, ws ident.Workspace) ([]SegmentInfo, error)
+	SpaceStore
+	// Segments reads the workspace's live segments of a space ("" for words) with their tombstones in one snapshot.
+	Segments(ctx context.Context, ws ident.Workspace, space string) ([]SegmentInfo, error)
+	// Vectors reads the vectors of passages; those that are gone are left out.
+	Vectors(ctx context.Context, space string, passageIDs []string) (map[string][]float32, error)
 	// SegmentData gives a segment's bytes; one that was merged away meanwhile is fault.Missing("segment").
 	SegmentData(ctx context.Context, ws ident.Workspace, id string) ([]byte, error)
 	// Live joins passages to live rows: those whose document is gone, or of another generation than readers see, are left out.
@@ -158,11 +166,15 @@ type Store interface {
 	Languages(ctx context.Context, ws ident.Workspace) ([]string, error)
 	// Changes counts the commits that changed documents; see document.Store.
 	Changes() (n int64, exact bool)
-	// Crowded names workspaces with more than n live segments of less than below bytes, or with tombstones.
-	Crowded(ctx context.Context, n, below int) ([]ident.Workspace, error)
-	// PutSegmentSlice writes a piece (<= 256 KB) of a segment that is not visible yet, in the bulk lane.
-	PutSegmentSlice(ctx context.Context, ws ident.Workspace, segmentID string, ord int, data []byte) error
+	// Crowded names workspaces with more than n live segments of a space of less than below bytes, or with tombstones.
+	Crowded(ctx context.Context, n, below int) ([]Crowd, error)
 	// Replace makes new segments visible and the old ones gone, in one small transaction. seen are the old ones as they
 	// were read: if one has gone or has more tombstones meanwhile, nothing happens and ok is false.
-	Replace(ctx context.Context, ws ident.Workspace, seen []SegmentInfo, with []Segment) (ok bool, err error)
+	Replace(ctx context.Context, c Crowd, seen []SegmentInfo, with []Segment) (ok bool, err error)
+}
+
+// Crowd names the segments of a workspace that are searched together.
+type Crowd struct {
+	Workspace ident.Workspace
+	Space     string // "" for words
 }

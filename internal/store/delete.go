@@ -31,8 +31,10 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 		if err := t.bury(id); err != nil {
 			return err
 		}
-		if _, err := t.exec(`DELETE FROM document WHERE id = ?`, id); err != nil {
-			return err
+		for _, table := range []string{`document_space WHERE document_id`, `document WHERE id`} {
+			if _, err := t.exec(`DELETE FROM `+table+` = ?`, id); err != nil {
+				return err
+			}
 		}
 		if left.Drafts, err = t.orphanQuotes(id, purgeQuotes); err != nil {
 			return err

@@ -283,7 +283,7 @@ func TestArtefactsComeBack(t *testing.T) {
 		}
 		content := lines("Ann", 30)
 		d = l.finish(d, content)
-		if d.Status != document.Completed || d.Stage != document.Indexed || d.PageCount != 1 || d.PassageCount != 30 ||
+		if d.Status != document.Completed || d.Stage != document.Embedded || d.PageCount != 1 || d.PassageCount != 30 ||
 			d.Language != "en" || d.Title != "From within" || d.Progress != nil {
 			t.Errorf("got %+v", d)
 		}

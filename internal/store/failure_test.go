@@ -95,12 +95,12 @@ var operations = map[string]struct {
 	}},
 	"Replace": {"segment segment_slice segment_document", func(l library) func() error {
 		d := l.ready(l.mine, "a.md", lines(ident.New(), 2))
-		seen, err := l.Segments(l.ctx, l.mine)
+		seen, err := l.Segments(l.ctx, l.mine, "")
 		l.ok(err)
 		sg := search.Segment{ID: ident.New(), Data: []byte("x"), Groups: []string{d.ID}}
 		l.ok(l.PutSegmentSlice(l.ctx, l.mine, sg.ID, 0, sg.Data))
 		return func() error {
-			ok, err := l.Replace(l.ctx, l.mine, seen, []search.Segment{sg})
+			ok, err := l.Replace(l.ctx, search.Crowd{Workspace: l.mine}, seen, []search.Segment{sg})
 			if err == nil && !ok {
 				return errors.New("refused")
 			}
@@ -213,7 +213,7 @@ func TestReadsWithoutATable(t *testing.T) {
 		_, err := l.Delete(l.ctx, l.mine, gone.ID, false)
 		l.ok(err)
 		l.merge(l.mine)
-		segments, err := l.Segments(l.ctx, l.mine)
+		segments, err := l.Segments(l.ctx, l.mine, "")
 		l.ok(err)
 		none := func(context.Context, string) error { return nil }
 		reads := map[string]struct {
@@ -230,7 +230,7 @@ func TestReadsWithoutATable(t *testing.T) {
 			"Passages":  {[]string{"document", "passage"}, func() error { _, _, err := l.Passages(l.ctx, l.mine, d.ID, 0, 9); return err }},
 			"Extracted": {[]string{"document", "document_slice", "page"}, func() error { _, err := l.Extracted(l.ctx, l.mine, d.ID, 1); return err }},
 			"Chunked":   {[]string{"document", "passage"}, func() error { _, err := l.Chunked(l.ctx, l.mine, d.ID, 1); return err }},
-			"Segments":  {[]string{"segment", "segment_document"}, func() error { _, err := l.Segments(l.ctx, l.mine); return err }},
+			"Segments":  {[]string{"segment", "segment_document"}, func() error { _, err := l.Segments(l.ctx, l.mine, ""); return err }},
 			"SegmentData": {[]string{"segment", "segment_slice"}, func() error {
 				_, err := l.SegmentData(l.ctx, l.mine, segments[0].ID)
 				return err

@@ -34,7 +34,7 @@ func (s *Store) Begin(ctx context.Context, l runs.Lease) (found ingest.Work, err
 		if w, err = t.fencedWork(l, t.forUpdate()); err != nil {
 			return err
 		}
-		if w.stage != document.Indexed {
+		if w.stage != document.Embedded {
 			if _, err = t.exec(`UPDATE document SET status = ?, progress_done = 0, progress_of = 0, error_code = '', error = '',
 				updated_at = ? WHERE id = ?`, document.Processing, t.now, w.id); err != nil {
 				return err
@@ -109,6 +109,7 @@ var (
 	removeSlices   = removal{"document_slice", "document_id, generation, kind, ord", 1}
 	removePages    = removal{"page", "document_id, generation, number", 40}
 	removePassages = removal{"passage", "id", 200}
+	removeVectors  = removal{"vector", "passage_id, space", 100}
 )
 
 // remove tells whether it removed as much as it may at once, so that there may be more.
@@ -140,7 +141,7 @@ func (s *Store) Put(ctx context.Context, l runs.Lease, generation int64, b inges
 				return err
 			}
 		}
-		return nil
+		return t.putVectors(w.id, w.doing.passages, b.Vectors)
 	})
 }
 
@@ -210,6 +211,8 @@ func (s *Store) CommitStage(ctx context.Context, l runs.Lease, generation int64,
 				updated_at = ? WHERE id = ?`, c.Stage, c.PassageCount, c.Language, t.now, w.id)
 		case document.Indexed:
 			err = t.commitIndexed(l.Workspace, w, c.Segments)
+		case document.Embedded:
+			err = t.commitEmbedded(l.Workspace, w, c)
 		}
 		if err != nil {
 			return err
@@ -249,9 +252,28 @@ func (t *tx) commitIndexed(ws ident.Workspace, w work, segments []search.Segment
 	_, err := t.exec(`UPDATE document SET stage = ?, status = ?, generation = work_generation, text_generation = work_text_generation,
 		passage_generation = work_passage_generation, text_length = work_text_length, page_count = work_page_count,
 		passage_count = work_passages, language = work_language, progress_done = 0, progress_of = 0, updated_at = ? WHERE id = ?`,
-		document.Indexed, document.Completed, t.now, w.id)
+		document.Indexed, document.Processing, t.now, w.id)
 	if err != nil || w.seen.number == 0 {
 		return err
 	}
 	return t.discard(ws, trashGeneration, w.id, w.seen.number, "")
+}
+
+// commitEmbedded lets readers find the document by meaning, too; it is complete.
+func (t *tx) commitEmbedded(ws ident.Workspace, w work, c ingest.Commit) error {
+	if err := t.lockWorkspace(ws); err != nil {
+		return err
+	}
+	bySpace := map[string][]search.Segment{}
+	for _, sg := range c.Segments {
+		bySpace[sg.Space] = append(bySpace[sg.Space], sg)
+	}
+	for _, space := range c.Spaces {
+		if err := t.adopt(ws, w.id, w.doing.passages, space, bySpace[space]); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(`UPDATE document SET stage = ?, status = ?, progress_done = 0, progress_of = 0, updated_at = ? WHERE id = ?`,
+		document.Embedded, document.Completed, t.now, w.id)
+	return err
 }

@@ -98,7 +98,7 @@ func TestProcessResumesAtTheFailedStage(t *testing.T) {
 			t.Errorf("got %+v", d)
 		}
 		r := l.sound(store.VerifyOptions{})
-		if r.Segments != 1 {
+		if r.Segments != 2 {
 			t.Errorf("%d segments", r.Segments)
 		}
 	})
@@ -129,7 +129,7 @@ func TestForcedWorkIsSeenWhenItIsIndexed(t *testing.T) {
 	for _, c := range []struct {
 		from  document.Stage
 		stage document.Stage // that work finds done
-	}{{"", document.Stored}, {document.Extracted, document.Stored}, {document.Chunked, document.Extracted}, {document.Indexed, document.Chunked}} {
+	}{{"", document.Stored}, {document.Extracted, document.Stored}, {document.Chunked, document.Extracted}, {document.Indexed, document.Chunked}, {document.Embedded, document.Chunked}} {
 		t.Run("from "+string(c.from), func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, s *store.Store) {
 				l := newLibrary(t, s)
@@ -171,6 +171,7 @@ func TestForcedWorkIsSeenWhenItIsIndexed(t *testing.T) {
 				sg := j.segment()
 				unchanged("before the commit")
 				l.ok(j.commit(ingest.Commit{Stage: document.Indexed, Segments: []search.Segment{sg}}))
+				j.embed()
 				l.end(j.lease, runs.Completed)
 
 				want := passagesOf(fresh)
@@ -184,7 +185,7 @@ func TestForcedWorkIsSeenWhenItIsIndexed(t *testing.T) {
 				if now.Generation != 2 || now.PassageCount != len(want) || now.Status != document.Completed {
 					t.Errorf("got %+v", now)
 				}
-				infos, err := l.Segments(l.ctx, l.mine)
+				infos, err := l.Segments(l.ctx, l.mine, "")
 				l.ok(err)
 				if len(infos) != 2 || len(infos[0].Dead) != 1 || len(infos[1].Dead) != 0 {
 					t.Errorf("segments %+v", infos)
@@ -327,6 +328,7 @@ func TestPutAgainChangesNothing(t *testing.T) {
 			l.ok(l.Put(l.ctx, j.lease, 1, ingest.Batch{Segments: []ingest.SegmentSlice{{SegmentID: sg.ID, Data: []byte("x")}}}))
 		}
 		l.ok(j.commit(ingest.Commit{Stage: document.Indexed, Segments: []search.Segment{sg}}))
+		l.ok(j.commit(ingest.Commit{Stage: document.Embedded}))
 		l.end(j.lease, runs.Completed)
 		l.sound(store.VerifyOptions{})
 	})

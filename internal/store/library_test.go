@@ -41,6 +41,7 @@ func newLibrary(t testing.TB, s *store.Store) library {
 	u, err := s.AddUser(l.ctx, account.User{Email: "bob@example.org", PasswordHash: "x"}, false)
 	l.ok(err)
 	l.foreign = u.Workspace
+	l.ok(s.OfferSpace(l.ctx, testSpace))
 	return l
 }
 
@@ -190,6 +191,28 @@ func (j *job) segment() search.Segment {
 func (j *job) index() {
 	j.Helper()
 	j.ok(j.commit(ingest.Commit{Stage: document.Indexed, Segments: []search.Segment{j.segment()}}))
+	j.embed()
+}
+
+// testSpace is the embedding space of these tests; its vectors have three dimensions.
+const testSpace = "test/v1/3"
+
+// embed puts the document into testSpace, whose segments hold the same as those of words.
+func (j *job) embed() {
+	j.Helper()
+	list, err := j.Chunked(j.ctx, j.lease.Workspace, j.work.Document.ID, j.work.Generation)
+	j.ok(err)
+	j.ok(j.Put(j.ctx, j.lease, j.work.Generation, ingest.Batch{Vectors: vectorsOf(list, testSpace)}))
+	sg := j.segment()
+	sg.Space, sg.Tokens, sg.Known = testSpace, 0, float64(len(list))/2
+	j.ok(j.commit(ingest.Commit{Stage: document.Embedded, Segments: []search.Segment{sg}, Spaces: []string{testSpace}}))
+}
+
+func vectorsOf(list []document.Passage, space string) (rows []search.VectorRow) {
+	for i, p := range list {
+		rows = append(rows, search.VectorRow{PassageID: p.ID, Space: space, Values: []float32{float32(i), 0.5, -1}})
+	}
+	return rows
 }
 
 // ready uploads and processes a document.
@@ -223,7 +246,7 @@ func (l library) finish(d document.Document, content string) document.Document {
 // found gives the texts of the live passages that the workspace's segments propose, as a search would.
 func (l library) found(ws ident.Workspace) (texts []string) {
 	l.Helper()
-	segments, err := l.Segments(l.ctx, ws)
+	segments, err := l.Segments(l.ctx, ws, "")
 	l.ok(err)
 	var ids []string
 	for _, sg := range segments {
@@ -253,16 +276,27 @@ func (l library) merge(ws ident.Workspace) {
 	}
 }
 
-// tryMerge writes live passages to a new segment, and tells whether it took the place of the old ones.
+// tryMerge writes live passages to a new segment for each space, and tells whether they took the place of the old ones.
 func (l library) tryMerge(ws ident.Workspace) bool {
 	l.Helper()
-	seen, err := l.Segments(l.ctx, ws)
+	spaces, err := l.Spaces(l.ctx)
+	l.ok(err)
+	ok := l.tryMergeSpace(search.Crowd{Workspace: ws})
+	for _, sp := range spaces {
+		ok = l.tryMergeSpace(search.Crowd{Workspace: ws, Space: sp.ID}) && ok
+	}
+	return ok
+}
+
+func (l library) tryMergeSpace(c search.Crowd) bool {
+	l.Helper()
+	seen, err := l.Segments(l.ctx, c.Workspace, c.Space)
 	l.ok(err)
 	var keep []byte
 	groups := map[string]bool{}
 	n := 0
 	for _, sg := range seen {
-		data, err := l.SegmentData(l.ctx, ws, sg.ID)
+		data, err := l.SegmentData(l.ctx, c.Workspace, sg.ID)
 		l.ok(err)
 		var ids []string
 		lines := map[string]string{}
@@ -271,7 +305,7 @@ func (l library) tryMerge(ws ident.Workspace) bool {
 			ids = append(ids, id)
 			lines[id] = line
 		}
-		live, err := l.Live(l.ctx, ws, ids)
+		live, err := l.Live(l.ctx, c.Workspace, ids)
 		l.ok(err)
 		for _, id := range ids {
 			if p, ok := live[id]; ok && !contains(sg.Dead, p.Passage.DocumentID) {
@@ -283,14 +317,14 @@ func (l library) tryMerge(ws ident.Workspace) bool {
 	}
 	var with []search.Segment
 	if n > 0 {
-		sg := search.Segment{ID: ident.New(), Data: keep, Passages: n}
+		sg := search.Segment{ID: ident.New(), Data: keep, Space: c.Space, Passages: n}
 		for id := range groups {
 			sg.Groups = append(sg.Groups, id)
 		}
-		l.ok(l.PutSegmentSlice(l.ctx, ws, sg.ID, 0, keep))
+		l.ok(l.PutSegmentSlice(l.ctx, c.Workspace, sg.ID, 0, keep))
 		with = append(with, sg)
 	}
-	ok, err := l.Replace(l.ctx, ws, seen, with)
+	ok, err := l.Replace(l.ctx, c, seen, with)
 	l.ok(err)
 	return ok
 }

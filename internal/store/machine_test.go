@@ -112,11 +112,18 @@ func (m *machine) step(t *rapid.T) {
 			return
 		}
 		m.ok(j.commit(ingest.Commit{Stage: document.Indexed, Segments: []search.Segment{sg}}))
-		m.end(j.lease, runs.Completed)
 		if o.seen != "" && o.seen != o.content {
 			m.gone = append(m.gone, o.seen)
 		}
-		o.seen, o.stage, o.job = o.content, document.Indexed, nil
+		o.seen, o.stage = o.content, document.Indexed
+	case document.Indexed:
+		if half {
+			j.segment()
+			return
+		}
+		j.embed()
+		m.end(j.lease, runs.Completed)
+		o.stage, o.job = document.Embedded, nil
 	}
 }
 
@@ -129,10 +136,10 @@ func (m *machine) stop(o *oracle) {
 func (m *machine) process(t *rapid.T) {
 	o := m.pick(t, func(*oracle) bool { return true })
 	force := rapid.Bool().Draw(t, "force")
-	from := rapid.SampledFrom([]document.Stage{"", document.Extracted, document.Chunked, document.Indexed}).Draw(t, "from")
+	from := rapid.SampledFrom([]document.Stage{"", document.Extracted, document.Chunked, document.Indexed, document.Embedded}).Draw(t, "from")
 	_, started, err := m.Process(m.ctx, o.ws, o.id, force, from, nil)
 	m.ok(err)
-	want := !o.queued && o.job == nil && (force || o.stage != document.Indexed)
+	want := !o.queued && o.job == nil && (force || o.stage != document.Embedded)
 	if started != want {
 		t.Fatalf("started %t, want %t: %+v", started, want, o)
 	}
@@ -143,8 +150,8 @@ func (m *machine) process(t *rapid.T) {
 	if !force && from == "" {
 		return // it goes on
 	}
-	have := map[document.Stage]int{document.Chunked: 1, document.Indexed: 2}[from]
-	reached := map[document.Stage]int{document.Extracted: 1, document.Chunked: 2, document.Indexed: 3}[o.stage]
+	have := map[document.Stage]int{document.Chunked: 1, document.Indexed: 2, document.Embedded: 2}[from]
+	reached := map[document.Stage]int{document.Extracted: 1, document.Chunked: 2, document.Indexed: 3, document.Embedded: 4}[o.stage]
 	unseen := o.content
 	if reached < have && o.seen != "" {
 		o.content = o.seen

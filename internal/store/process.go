@@ -41,7 +41,7 @@ func (t *tx) work(ws ident.Workspace, id, lock string) (work, error) {
 	return w, missing(err, documentNoun)
 }
 
-var stages = []document.Stage{document.Stored, document.Extracted, document.Chunked, document.Indexed}
+var stages = []document.Stage{document.Stored, document.Extracted, document.Chunked, document.Indexed, document.Embedded}
 
 // stageAfter gives the stage that follows, "" after the last.
 func stageAfter(s document.Stage) document.Stage {
@@ -65,7 +65,7 @@ func rank(s document.Stage) int {
 // work that came farthest; where nobody has made it yet, work begins earlier.
 func (w work) anew(from document.Stage) (next artefacts, stage document.Stage) {
 	next = artefacts{number: w.doing.number + 1, text: w.doing.number + 1, passages: w.doing.number + 1}
-	have := max(0, rank(from)-1)
+	have := max(0, min(rank(from), rank(document.Indexed))-1) // what is embedded belongs to a generation that is seen
 	source := w.doing
 	if rank(w.stage) < have && w.seen.number > 0 {
 		source = w.seen
@@ -84,7 +84,7 @@ func (w work) anew(from document.Stage) (next artefacts, stage document.Stage) {
 // Process meets document.Store.
 func (s *Store) Process(ctx context.Context, ws ident.Workspace, id string, force bool, from document.Stage, once *ident.Once) (r runs.Run, started bool, err error) {
 	if from != "" && rank(from) == 0 && from != document.Stored {
-		return runs.Run{}, false, fault.Bad("query.from_stage", "bad_stage", "from_stage is one of extracted, chunked, indexed.")
+		return runs.Run{}, false, fault.Bad("query.from_stage", "bad_stage", "from_stage is one of extracted, chunked, indexed, embedded.")
 	}
 	err = s.write(ctx, laneEvents, func(t *tx) error {
 		r, started = runs.Run{}, false
@@ -115,7 +115,7 @@ func (t *tx) process(ws ident.Workspace, w work, force bool, from document.Stage
 		if r, err = t.run(ws, w.runID); err != nil {
 			return runs.Run{}, false, err
 		}
-		if !r.Status.Terminal() || w.stage == document.Indexed && !force {
+		if !r.Status.Terminal() || w.stage == document.Embedded && !force {
 			return r, false, nil // under way, or nothing is left to do
 		}
 	}

@@ -64,8 +64,9 @@ func (t *tx) reveal(ws ident.Workspace, sg search.Segment) error {
 	if slices == 0 || last+1 != slices || len(sg.Data) > 0 && size != int64(len(sg.Data)) {
 		return fmt.Errorf("segment %s is not complete: %d slices up to %d, %d bytes", sg.ID, slices, last, size)
 	}
-	n, err := t.exec(`UPDATE segment SET live = ?, bytes = ?, passages = ?, tokens = ? WHERE id = ? AND workspace = ? AND live = ?`,
-		segmentLive, size, sg.Passages, sg.Tokens, sg.ID, ws, segmentWritten)
+	n, err := t.exec(`UPDATE segment SET live = ?, space = ?, bytes = ?, passages = ?, tokens = ?, known = ?
+		WHERE id = ? AND workspace = ? AND live = ?`,
+		segmentLive, sg.Space, size, sg.Passages, sg.Tokens, sg.Known, sg.ID, ws, segmentWritten)
 	if err != nil {
 		return err
 	}
@@ -86,22 +87,22 @@ func (t *tx) bury(documentID string) error {
 }
 
 // Segments meets search.Store.
-func (s *Store) Segments(ctx context.Context, ws ident.Workspace) (list []search.SegmentInfo, err error) {
+func (s *Store) Segments(ctx context.Context, ws ident.Workspace, space string) (list []search.SegmentInfo, err error) {
 	err = s.peek(ctx, func(t *tx) error {
-		list, err = t.segments(ws)
+		list, err = t.segments(ws, space)
 		return err
 	})
 	return list, err
 }
 
 // segments is one statement, and so one snapshot in both dialects.
-func (t *tx) segments(ws ident.Workspace) ([]search.SegmentInfo, error) {
+func (t *tx) segments(ws ident.Workspace, space string) ([]search.SegmentInfo, error) {
 	type row struct {
 		search.SegmentInfo
 		dead string
 	}
 	scan := func(s scanner) (r row, err error) {
-		err = s.Scan(&r.ID, &r.Bytes, &r.Passages, &r.Tokens, &r.dead)
+		err = s.Scan(&r.ID, &r.Bytes, &r.Passages, &r.Tokens, &r.Known, &r.dead)
 		return r, err
 	}
 	var list []search.SegmentInfo
@@ -113,9 +114,9 @@ func (t *tx) segments(ws ident.Workspace) ([]search.SegmentInfo, error) {
 			last := &list[len(list)-1]
 			last.Dead = append(last.Dead, r.dead)
 		}
-	}, `SELECT s.id, s.bytes, s.passages, s.tokens, COALESCE(sd.document_id, '') FROM segment s
+	}, `SELECT s.id, s.bytes, s.passages, s.tokens, s.known, COALESCE(sd.document_id, '') FROM segment s
 		LEFT JOIN segment_document sd ON sd.segment_id = s.id AND sd.dead = 1
-		WHERE s.workspace = ? AND s.live = 1 ORDER BY s.id, sd.document_id`, ws)
+		WHERE s.workspace = ? AND s.live = 1 AND s.space = ? ORDER BY s.id, sd.document_id`, ws, space)
 	return list, err
 }
 
@@ -206,17 +207,13 @@ func (s *Store) Admitted(ctx context.Context, ws ident.Workspace, ids []string, 
 }
 
 // Crowded meets search.Store.
-func (s *Store) Crowded(ctx context.Context, n, below int) (list []ident.Workspace, err error) {
-	err = s.read(ctx, func(t *tx) error {
-		names, err := all(t, scanString, `SELECT workspace FROM segment WHERE live = 1 AND bytes < ? GROUP BY workspace HAVING COUNT(*) > ?
-			UNION SELECT s.workspace FROM segment_document sd JOIN segment s ON s.id = sd.segment_id WHERE sd.dead = 1 AND s.live = 1
-			ORDER BY 1`, below, n)
-		for _, name := range names {
-			list = append(list, ident.Workspace(name))
-		}
-		return err
-	})
-	return list, err
+func (s *Store) Crowded(ctx context.Context, n, below int) ([]search.Crowd, error) {
+	return readAll(ctx, s, func(row scanner) (c search.Crowd, err error) {
+		err = row.Scan(&c.Workspace, &c.Space)
+		return c, err
+	}, `SELECT workspace, space FROM segment WHERE live = 1 AND bytes < ? GROUP BY workspace, space HAVING COUNT(*) > ?
+		UNION SELECT s.workspace, s.space FROM segment_document sd JOIN segment s ON s.id = sd.segment_id WHERE sd.dead = 1 AND s.live = 1
+		ORDER BY 1, 2`, below, n)
 }
 
 // Languages meets search.Store.
@@ -237,13 +234,13 @@ func (s *Store) PutSegmentSlice(ctx context.Context, ws ident.Workspace, id stri
 
 // Replace meets search.Store. The replaced segments' slices are removed afterwards, piece by piece; what a crash leaves of
 // them is for the sweep.
-func (s *Store) Replace(ctx context.Context, ws ident.Workspace, seen []search.SegmentInfo, with []search.Segment) (ok bool, err error) {
+func (s *Store) Replace(ctx context.Context, c search.Crowd, seen []search.SegmentInfo, with []search.Segment) (ok bool, err error) {
 	err = s.write(ctx, laneEvents, func(t *tx) error {
 		ok = false
-		if err := t.lockWorkspace(ws); err != nil {
+		if err := t.lockWorkspace(c.Workspace); err != nil {
 			return err
 		}
-		now, err := t.segments(ws)
+		now, err := t.segments(c.Workspace, c.Space)
 		if err != nil || !unchanged(seen, now) {
 			return err
 		}
@@ -253,7 +250,7 @@ func (s *Store) Replace(ctx context.Context, ws ident.Workspace, seen []search.S
 			}
 		}
 		for _, sg := range with {
-			if err := t.reveal(ws, sg); err != nil {
+			if err := t.reveal(c.Workspace, sg); err != nil {
 				return err
 			}
 		}

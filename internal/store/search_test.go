@@ -22,7 +22,7 @@ func TestSegmentsShowTombstones(t *testing.T) {
 		a := l.ready(l.mine, "a.md", lines("Ann", 3))
 		b := l.ready(l.mine, "b.md", lines("Bob", 4))
 		l.ready(l.foreign, "c.md", lines("Cid", 5))
-		infos, err := l.Segments(l.ctx, l.mine)
+		infos, err := l.Segments(l.ctx, l.mine, "")
 		l.ok(err)
 		if len(infos) != 2 || infos[0].Passages != 3 || infos[1].Passages != 4 || infos[0].Dead != nil || infos[0].Bytes == 0 ||
 			infos[0].Tokens == 0 {
@@ -43,16 +43,16 @@ func TestSegmentsShowTombstones(t *testing.T) {
 			t.Errorf("languages: %v, %v", languages, err)
 		}
 		crowded, err = l.Crowded(l.ctx, 1, 1<<20)
-		if err != nil || !slices.Equal(crowded, []ident.Workspace{l.mine}) {
+		if err != nil || !slices.Equal(crowded, []search.Crowd{{Workspace: l.mine}, {Workspace: l.mine, Space: testSpace}}) {
 			t.Errorf("crowded: %v, %v", crowded, err)
 		}
 		_, err = l.Delete(l.ctx, l.mine, a.ID, false)
 		l.ok(err)
 		crowded, err = l.Crowded(l.ctx, 9, 1<<20)
-		if err != nil || !slices.Equal(crowded, []ident.Workspace{l.mine}) {
+		if err != nil || !slices.Equal(crowded, []search.Crowd{{Workspace: l.mine}, {Workspace: l.mine, Space: testSpace}}) {
 			t.Errorf("crowded by a tombstone: %v, %v", crowded, err)
 		}
-		now, err := l.Segments(l.ctx, l.mine)
+		now, err := l.Segments(l.ctx, l.mine, "")
 		l.ok(err)
 		same(t, "dead", now[0].Dead, []string{a.ID})
 		if len(now[1].Dead) != 0 || len(l.found(l.mine)) != 4 {
@@ -138,7 +138,7 @@ func TestReplaceComparesWhatWasSeen(t *testing.T) {
 		l := newLibrary(t, s)
 		a := l.ready(l.mine, "a.md", lines("Ann", 3))
 		l.ready(l.mine, "b.md", lines("Bob", 3))
-		seen, err := l.Segments(l.ctx, l.mine)
+		seen, err := l.Segments(l.ctx, l.mine, "")
 		l.ok(err)
 		write := func() search.Segment {
 			sg := search.Segment{ID: ident.New(), Data: []byte("merged"), Groups: []string{a.ID}}
@@ -151,23 +151,23 @@ func TestReplaceComparesWhatWasSeen(t *testing.T) {
 		}
 		_, err = l.Delete(l.ctx, l.mine, a.ID, false)
 		l.ok(err)
-		ok, err := l.Replace(l.ctx, l.mine, seen, []search.Segment{hidden})
+		ok, err := l.Replace(l.ctx, search.Crowd{Workspace: l.mine}, seen, []search.Segment{hidden})
 		if ok || err != nil {
 			t.Errorf("a merge brought a deleted document back: %t, %v", ok, err)
 		}
-		ok, err = l.Replace(l.ctx, l.foreign, seen, nil)
+		ok, err = l.Replace(l.ctx, search.Crowd{Workspace: l.foreign}, seen, nil)
 		if ok || err != nil {
 			t.Errorf("another workspace's segments were replaced: %t, %v", ok, err)
 		}
 		l.merge(l.mine)
-		seen, err = l.Segments(l.ctx, l.mine)
+		seen, err = l.Segments(l.ctx, l.mine, "")
 		l.ok(err)
 		if len(seen) != 1 || len(seen[0].Dead) != 0 {
 			t.Fatalf("segments %+v", seen)
 		}
 		old := slices.Clone(seen)
 		l.merge(l.mine)
-		ok, err = l.Replace(l.ctx, l.mine, old, nil)
+		ok, err = l.Replace(l.ctx, search.Crowd{Workspace: l.mine}, old, nil)
 		if ok || err != nil {
 			t.Errorf("a segment that is gone was replaced: %t, %v", ok, err)
 		}
@@ -186,19 +186,19 @@ func TestIncompleteSegmentsAreRefused(t *testing.T) {
 			for _, ord := range ords {
 				l.ok(l.PutSegmentSlice(l.ctx, l.mine, sg.ID, ord, []byte("x")))
 			}
-			if ok, err := l.Replace(l.ctx, l.mine, nil, []search.Segment{sg}); ok || err == nil {
+			if ok, err := l.Replace(l.ctx, search.Crowd{Workspace: l.mine}, nil, []search.Segment{sg}); ok || err == nil {
 				t.Errorf("%s: made visible", name)
 			}
 		}
 		live := search.Segment{ID: ident.New(), Data: []byte("x")}
 		l.ok(l.PutSegmentSlice(l.ctx, l.mine, live.ID, 0, live.Data))
 		l.gone(l.PutSegmentSlice(l.ctx, l.foreign, live.ID, 1, live.Data))
-		ok, err := l.Replace(l.ctx, l.mine, nil, []search.Segment{live})
+		ok, err := l.Replace(l.ctx, search.Crowd{Workspace: l.mine}, nil, []search.Segment{live})
 		if !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		l.gone(l.PutSegmentSlice(l.ctx, l.mine, live.ID, 1, []byte("y"))) // it never changes any more
-		if ok, err := l.Replace(l.ctx, l.mine, nil, []search.Segment{live}); ok || err == nil {
+		if ok, err := l.Replace(l.ctx, search.Crowd{Workspace: l.mine}, nil, []search.Segment{live}); ok || err == nil {
 			t.Error("made visible twice")
 		}
 	})

@@ -30,6 +30,9 @@ func scanTrash(row scanner) (x trash, err error) {
 // Sweep meets document.Store. A note in the trash goes last: when its rows are gone, the segments that held its words are
 // merged, the database's files are rid of it and the blob is removed. So what a crash leaves is found again.
 func (s *Store) Sweep(ctx context.Context, remove func(ctx context.Context, blob string) error) (left int, err error) {
+	if err := s.sweepSpaces(ctx); err != nil {
+		return 0, err
+	}
 	if err := s.SweepOrphans(ctx); err != nil {
 		return 0, err
 	}
@@ -82,7 +85,7 @@ func (s *Store) sweep(ctx context.Context, x trash) (done bool, err error) {
 }
 
 func (s *Store) sweepDocument(ctx context.Context, x trash) (done bool, err error) {
-	for _, r := range []removal{removeSlices, removePages, removePassages} {
+	for _, r := range []removal{removeSlices, removePages, removeVectors, removePassages} {
 		if err := s.slice(ctx, func(t *tx) (bool, error) { return t.remove(r, `1 = 1`, x.ref) }); err != nil {
 			return false, err
 		}
@@ -118,7 +121,7 @@ func (s *Store) purgeReaders(ctx context.Context, x trash) (ended bool, err erro
 
 // sweepGeneration removes the rows of a document's generations, up to one, that neither readers nor work refer to.
 func (s *Store) sweepGeneration(ctx context.Context, x trash) (done bool, err error) {
-	for _, r := range []removal{removeSlices, removePages, removePassages} {
+	for _, r := range []removal{removeSlices, removePages, removeVectors, removePassages} {
 		err := s.slice(ctx, func(t *tx) (bool, error) {
 			w, err := t.work(x.workspace, x.ref, t.forUpdate())
 			if isMissing(err) {
@@ -128,7 +131,7 @@ func (s *Store) sweepGeneration(ctx context.Context, x trash) (done bool, err er
 				return false, err
 			}
 			seen, doing := w.seen.text, w.doing.text
-			if r.table == removePassages.table {
+			if r.table == removePassages.table || r.table == removeVectors.table {
 				seen, doing = w.seen.passages, w.doing.passages
 			}
 			return t.remove(r, `generation <= ? AND generation NOT IN (?, ?)`, x.ref, x.generation, seen, doing)

@@ -75,6 +75,9 @@ var orphans = []struct{ table, query string }{
 	{"document_slice", `SELECT DISTINCT x.document_id, x.document_id FROM document_slice x LEFT JOIN document d ON d.id = x.document_id WHERE d.id IS NULL`},
 	{"page", `SELECT DISTINCT x.document_id, x.document_id FROM page x LEFT JOIN document d ON d.id = x.document_id WHERE d.id IS NULL`},
 	{"passage", `SELECT x.id, x.document_id FROM passage x LEFT JOIN document d ON d.id = x.document_id WHERE d.id IS NULL`},
+	{"vector", `SELECT x.passage_id, x.document_id FROM vector x LEFT JOIN document d ON d.id = x.document_id WHERE d.id IS NULL`},
+	{"document_space", `SELECT x.space, x.document_id FROM document_space x LEFT JOIN document d ON d.id = x.document_id WHERE d.id IS NULL`},
+	{"document_space", `SELECT x.document_id, x.space FROM document_space x LEFT JOIN space s ON s.id = x.space WHERE s.id IS NULL`},
 	{"segment_document", `SELECT x.segment_id, x.document_id FROM segment_document x LEFT JOIN document d ON d.id = x.document_id
 		WHERE d.id IS NULL AND x.dead = 0`},
 	{"segment_document", `SELECT x.document_id, x.segment_id FROM segment_document x LEFT JOIN segment s ON s.id = x.segment_id WHERE s.id IS NULL`},
@@ -121,7 +124,7 @@ func (v *verifier) rows(ctx context.Context) error {
 			}
 		}
 	}
-	for _, q := range []struct{ table, kind string }{{"document_slice", "text"}, {"page", "text"}, {"passage", "passage"}} {
+	for _, q := range []struct{ table, kind string }{{"document_slice", "text"}, {"page", "text"}, {"passage", "passage"}, {"vector", "passage"}} {
 		list, err := readAll(ctx, v.store, scanPair, `SELECT DISTINCT x.document_id, CAST(x.generation AS TEXT) FROM `+q.table+` x
 			JOIN document d ON d.id = x.document_id
 			WHERE x.generation NOT IN (d.`+q.kind+`_generation, d.work_`+q.kind+`_generation)`)

@@ -61,13 +61,13 @@ func TestVerifyTellsDamage(t *testing.T) {
 			post := l.written(l.mine, d)
 			if i == 0 {
 				r := l.sound(store.VerifyOptions{})
-				same(t, "report", r, store.Report{Documents: 1, Passages: 3, Pages: 1, Citations: 1, Segments: 1, Runs: 2, Events: r.Events})
+				same(t, "report", r, store.Report{Documents: 1, Passages: 3, Pages: 1, Citations: 1, Segments: 2, Runs: 2, Events: r.Events})
 			}
 			list, _, err := l.Passages(l.ctx, l.mine, d.ID, 1, 1)
 			l.ok(err)
 			v, err := l.Drafts().Version(l.ctx, l.mine, post.ID, 1)
 			l.ok(err)
-			segments, err := l.Segments(l.ctx, l.mine)
+			segments, err := l.Segments(l.ctx, l.mine, "")
 			l.ok(err)
 			names := strings.NewReplacer("DOC", d.ID, "PASSAGE", list[0].ID, "RUN", d.RunID, "DRAFT", post.ID,
 				"CITATION", v.Citations[0].ID, "SEGMENT", segments[len(segments)-1].ID)

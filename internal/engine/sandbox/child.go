@@ -12,6 +12,7 @@ import (
 
 	"byline/internal/engine/extract"
 	"byline/internal/engine/pdf"
+	"byline/internal/engine/priority"
 	"byline/internal/fault"
 )
 
@@ -24,7 +25,7 @@ const socketFD = 3
 // Child is the life of an extractor: it serves its parent's requests one after the other until the parent hangs up, and
 // gives the exit code of the process.
 func Child() int {
-	lowerPriority()
+	priority.Lower()
 	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "extractor:", err)
 		return 1

@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// niceness of an extractor: it yields to whoever answers requests.
-const niceness = 10
-
 func socketpair() ([2]int, error) {
 	syscall.ForkLock.RLock() // nobody forks between making the descriptors and marking them
 	defer syscall.ForkLock.RUnlock()
@@ -24,7 +21,3 @@ func socketpair() ([2]int, error) {
 
 // attributes of a child: here it notices the end of its parent only when it next looks at the socket.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
-
-func lowerPriority() {
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, niceness) // best effort
-}

@@ -87,6 +87,14 @@ CREATE TABLE document_slice (
     CONSTRAINT document_slice_pkey PRIMARY KEY (document_id, generation, kind, ord)
 );
 
+CREATE TABLE document_space (
+    document_id text NOT NULL,
+    space text NOT NULL,
+    generation bigint NOT NULL,
+    CONSTRAINT document_space_pkey PRIMARY KEY (document_id, space)
+);
+CREATE INDEX document_space_space ON document_space USING btree (space, document_id);
+
 CREATE TABLE draft (
     id text NOT NULL,
     workspace text NOT NULL,
@@ -244,10 +252,12 @@ CREATE TABLE segment (
     passages bigint DEFAULT 0 NOT NULL,
     tokens bigint DEFAULT 0 NOT NULL,
     created_at bigint NOT NULL,
+    space text DEFAULT ''::text NOT NULL,
+    known double precision DEFAULT 0 NOT NULL,
     CONSTRAINT segment_pkey PRIMARY KEY (id)
 );
 CREATE INDEX segment_hidden ON segment USING btree (run_id, id) WHERE (live <> 1);
-CREATE INDEX segment_workspace ON segment USING btree (workspace, live, id);
+CREATE INDEX segment_workspace ON segment USING btree (workspace, live, space, id);
 
 CREATE TABLE segment_document (
     segment_id text NOT NULL,
@@ -265,6 +275,15 @@ CREATE TABLE segment_slice (
     CONSTRAINT segment_slice_pkey PRIMARY KEY (segment_id, ord)
 );
 
+CREATE TABLE space (
+    id text NOT NULL,
+    state text NOT NULL,
+    created_at bigint NOT NULL,
+    changed_at bigint NOT NULL,
+    CONSTRAINT space_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX space_serving ON space USING btree (state) WHERE (state = 'serving'::text);
+
 CREATE TABLE trash (
     id text NOT NULL,
     workspace text NOT NULL,
@@ -275,6 +294,17 @@ CREATE TABLE trash (
     created_at bigint NOT NULL,
     CONSTRAINT trash_pkey PRIMARY KEY (id)
 );
+
+CREATE TABLE vector (
+    passage_id text NOT NULL,
+    space text NOT NULL,
+    document_id text NOT NULL,
+    generation bigint NOT NULL,
+    data bytea NOT NULL,
+    CONSTRAINT vector_pkey PRIMARY KEY (passage_id, space)
+);
+CREATE INDEX vector_document ON vector USING btree (document_id, generation);
+CREATE INDEX vector_space ON vector USING btree (space);
 
 CREATE TABLE workspace (
     id text NOT NULL,

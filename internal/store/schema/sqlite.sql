@@ -87,6 +87,15 @@ CREATE TABLE document_slice (
     PRIMARY KEY (document_id, generation, kind, ord)
 );
 
+CREATE TABLE document_space (
+    document_id TEXT NOT NULL,
+    space       TEXT NOT NULL,
+    generation  BIGINT NOT NULL,
+    PRIMARY KEY (document_id, space)
+);
+
+CREATE INDEX document_space_space ON document_space (space, document_id);
+
 CREATE TABLE draft (
     id           TEXT PRIMARY KEY,
     workspace    TEXT NOT NULL REFERENCES workspace (id),
@@ -245,11 +254,11 @@ CREATE TABLE segment (
     passages   BIGINT NOT NULL DEFAULT 0,
     tokens     BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL
-);
+, space TEXT NOT NULL DEFAULT '', known DOUBLE PRECISION NOT NULL DEFAULT 0);
 
 CREATE INDEX segment_hidden ON segment (run_id, id) WHERE live <> 1;
 
-CREATE INDEX segment_workspace ON segment (workspace, live, id);
+CREATE INDEX segment_workspace ON segment (workspace, live, space, id);
 
 CREATE TABLE segment_document (
     segment_id  TEXT NOT NULL,
@@ -269,6 +278,15 @@ CREATE TABLE segment_slice (
     PRIMARY KEY (segment_id, ord)
 );
 
+CREATE TABLE space (
+    id         TEXT PRIMARY KEY, -- embedder/version/dimensions
+    state      TEXT NOT NULL,    -- building, serving, previous, rejected, dropped
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+
+CREATE UNIQUE INDEX space_serving ON space (state) WHERE state = 'serving';
+
 CREATE TABLE trash (
     id         TEXT PRIMARY KEY,
     workspace  TEXT NOT NULL,
@@ -278,6 +296,19 @@ CREATE TABLE trash (
     blob       TEXT NOT NULL DEFAULT '',
     created_at BIGINT NOT NULL
 );
+
+CREATE TABLE vector (
+    passage_id  TEXT NOT NULL,
+    space       TEXT NOT NULL,
+    document_id TEXT NOT NULL,
+    generation  BIGINT NOT NULL, -- of the passage
+    data        BYTEA NOT NULL,
+    PRIMARY KEY (passage_id, space)
+);
+
+CREATE INDEX vector_document ON vector (document_id, generation);
+
+CREATE INDEX vector_space ON vector (space);
 
 CREATE TABLE workspace (
     id         TEXT PRIMARY KEY,

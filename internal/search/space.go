@@ -1,0 +1,275 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"byline/internal/document"
+	"byline/internal/engine/embed"
+	"byline/internal/fault"
+	"byline/internal/ident"
+)
+
+// SpaceState says what an embedding space is for.
+type SpaceState string
+
+// The states of a space. There is at most one that serves, and one before it to go back to.
+const (
+	SpaceBuilding SpaceState = "building" // serves as soon as it has all documents
+	SpaceServing  SpaceState = "serving"
+	SpacePrevious SpaceState = "previous" // served before
+	SpaceRejected SpaceState = "rejected" // served before somebody went back to the one before it: never serves by itself again
+	SpaceDropped  SpaceState = "dropped"  // is being removed
+)
+
+// SpaceInfo is a space and how much of the library is in it.
+type SpaceInfo struct {
+	ID        string
+	State     SpaceState
+	Documents int // completed documents that are in it
+	Of        int // completed documents
+}
+
+// Unembedded is a completed document that is not in a space.
+type Unembedded struct {
+	Workspace  ident.Workspace
+	DocumentID string
+	Generation int64 // of its passages
+}
+
+// VectorRow is a passage's place in a space.
+type VectorRow struct {
+	PassageID string
+	Space     string
+	Values    []float32
+}
+
+// SpaceStore keeps spaces, vectors and what is in which.
+type SpaceStore interface {
+	// Spaces lists those that are not dropped.
+	Spaces(ctx context.Context) ([]SpaceInfo, error)
+	// OfferSpace makes a space known. It serves at once when none does; else it is built, unless it is rejected.
+	OfferSpace(ctx context.Context, id string) error
+	// ServeSpace lets a space serve from now on, in one transaction: the one that served is kept as previous (rejected with
+	// reject), and the one before is dropped. One that is not known is fault.Missing("space").
+	ServeSpace(ctx context.Context, id string, reject bool) error
+	// Unembedded gives some of the completed documents that are not in a space, of all workspaces.
+	Unembedded(ctx context.Context, space string, limit int) ([]Unembedded, error)
+	// Chunked reads the passages of a document's generation.
+	Chunked(ctx context.Context, ws ident.Workspace, documentID string, generation int64) ([]document.Passage, error)
+	// PutVectors writes vectors of a document's passages, in the bulk lane. Nobody sees them before the document is adopted.
+	PutVectors(ctx context.Context, u Unembedded, rows []VectorRow) error
+	// PutSegmentSlice writes a piece of a segment that is not visible yet.
+	PutSegmentSlice(ctx context.Context, ws ident.Workspace, segmentID string, ord int, data []byte) error
+	// Adopt puts a document into a space (the index of words for ""): its written segments become visible in the place of those
+	// that held it there. ok is false when the document is gone or has other passages by now.
+	Adopt(ctx context.Context, u Unembedded, space string, segments []Segment) (ok bool, err error)
+}
+
+// Spaces knows the embedders and the spaces of this installation: which one serves, and how the next one is built beside it.
+// It is safe for concurrent use.
+type Spaces struct {
+	store     SpaceStore
+	log       *slog.Logger
+	target    embed.Embedder // that shall serve; nil: none
+	embedders map[string]embed.Embedder
+
+	mu    sync.Mutex
+	known []SpaceInfo
+	until time.Time
+	told  string
+}
+
+// NewSpaces makes the spaces of an installation whose embedder is target (nil without one). others can still be asked for
+// spaces that were made before.
+func NewSpaces(store SpaceStore, target embed.Embedder, others []embed.Embedder, log *slog.Logger) *Spaces {
+	s := &Spaces{store: store, log: log, target: target, embedders: map[string]embed.Embedder{}}
+	for _, e := range append(others[:len(others):len(others)], target) {
+		if e != nil {
+			s.embedders[e.Space().ID()] = e
+		}
+	}
+	return s
+}
+
+// spacesLife is how long what is known of spaces is used: within that time a switch made elsewhere is noticed.
+const spacesLife = time.Second
+
+// List gives the spaces.
+func (s *Spaces) List(ctx context.Context) ([]SpaceInfo, error) { return s.store.Spaces(ctx) }
+
+func (s *Spaces) states(ctx context.Context) ([]SpaceInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().Before(s.until) {
+		return s.known, nil
+	}
+	list, err := s.store.Spaces(ctx)
+	if err == nil {
+		s.known, s.until = list, time.Now().Add(spacesLife)
+	}
+	return list, err
+}
+
+func (s *Spaces) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Time{}
+}
+
+// Serving gives the embedder of the space that serves; nil with the reason when there is none or when it cannot be asked
+// (embedder_missing: the space was made by an embedder that is not configured any more, or by another processor).
+func (s *Spaces) Serving(ctx context.Context) (e embed.Embedder, degraded string, err error) {
+	list, err := s.states(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, i := range list {
+		if i.State == SpaceServing {
+			if e := s.embedders[i.ID]; e != nil {
+				return e, "", nil
+			}
+			return nil, "embedder_missing", nil
+		}
+	}
+	return nil, "", nil
+}
+
+// Wanted gives the embedders that new documents are put into spaces by: of the one that serves and the one that is built.
+func (s *Spaces) Wanted(ctx context.Context) ([]embed.Embedder, error) {
+	s.forget() // a document must not miss a space that was offered a moment ago
+	list, err := s.states(ctx)
+	var wanted []embed.Embedder
+	for _, i := range list {
+		if e := s.embedders[i.ID]; e != nil && (i.State == SpaceServing || i.State == SpaceBuilding) {
+			wanted = append(wanted, e)
+		}
+	}
+	return wanted, err
+}
+
+// Offer makes the configured embedder's space known. It is called once at start.
+func (s *Spaces) Offer(ctx context.Context) error {
+	defer s.forget()
+	if s.target == nil {
+		return nil
+	}
+	return s.store.OfferSpace(ctx, s.target.Space().ID())
+}
+
+// Back lets the previous space serve again and gives its name.
+func (s *Spaces) Back(ctx context.Context) (string, error) {
+	defer s.forget()
+	list, err := s.store.Spaces(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, i := range list {
+		if i.State == SpacePrevious {
+			return i.ID, s.store.ServeSpace(ctx, i.ID, true)
+		}
+	}
+	return "", fault.New(fault.Conflict, "no_previous_space", "There is no embedding space before the one that serves.")
+}
+
+// fillEvery is how often documents that are not in a space are looked for.
+const fillEvery = 5 * time.Second
+
+// Run builds spaces until ctx ends.
+func (s *Spaces) Run(ctx context.Context) {
+	t := time.NewTicker(fillEvery)
+	defer t.Stop()
+	for {
+		if err := s.Fill(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("build embedding space; it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Fill puts the documents that are missing into the spaces that serve and are built, and lets one serve that has all. What a
+// crash interrupts is done again by document.
+func (s *Spaces) Fill(ctx context.Context) error {
+	list, err := s.store.Spaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		e := s.embedders[i.ID]
+		if e == nil || i.State != SpaceServing && i.State != SpaceBuilding {
+			continue
+		}
+		if err := s.fill(ctx, e, i); err != nil {
+			return fmt.Errorf("space %s: %w", i.ID, err)
+		}
+		if i.State == SpaceBuilding {
+			if err := s.store.ServeSpace(ctx, i.ID, false); err != nil {
+				return err
+			}
+			s.forget()
+			s.log.Info("the embedding space is complete and serves from now on", "space", i.ID)
+		}
+	}
+	return nil
+}
+
+func (s *Spaces) fill(ctx context.Context, e embed.Embedder, i SpaceInfo) error {
+	const some = 50
+	for {
+		list, err := s.store.Unembedded(ctx, i.ID, some)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		if s.told != i.ID {
+			s.told = i.ID
+			s.log.Info("building an embedding space beside what serves", "space", i.ID, "documents", i.Of-i.Documents)
+		}
+		for _, u := range list {
+			if err := s.Embed(ctx, e, u); err != nil {
+				return fmt.Errorf("document %s: %w", u.DocumentID, err)
+			}
+		}
+	}
+}
+
+// Embed puts one document into an embedder's space.
+func (s *Spaces) Embed(ctx context.Context, e embed.Embedder, u Unembedded) error {
+	passages, err := s.store.Chunked(ctx, u.Workspace, u.DocumentID, u.Generation)
+	if errors.Is(err, fault.Missing("document")) || errors.Is(err, fault.Missing("generation")) {
+		return nil // gone, or other passages by now
+	}
+	if err != nil {
+		return err
+	}
+	segments, err := EncodeMeaning(ctx, e, passages, func(rows []VectorRow) error { return s.store.PutVectors(ctx, u, rows) })
+	if err != nil {
+		return err
+	}
+	for _, sg := range segments {
+		if err := putSegment(ctx, s.store, u.Workspace, sg); err != nil {
+			return err
+		}
+	}
+	_, err = s.store.Adopt(ctx, u, e.Space().ID(), segments)
+	return err
+}
+
+// putSegment writes a segment in slices that nobody sees.
+func putSegment(ctx context.Context, store interface {
+	PutSegmentSlice(ctx context.Context, ws ident.Workspace, segmentID string, ord int, data []byte) error
+}, ws ident.Workspace, sg Segment) error {
+	for i := 0; i*sliceSize < len(sg.Data); i++ {
+		if err := store.PutSegmentSlice(ctx, ws, sg.ID, i, sg.Data[i*sliceSize:min(len(sg.Data), (i+1)*sliceSize)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+
+	"byline/internal/document"
+	"byline/internal/fault"
+	"byline/internal/ident"
+	"byline/internal/search"
+)
+
+const spaceNoun = "space"
+
+// Spaces meets search.SpaceStore.
+func (s *Store) Spaces(ctx context.Context) ([]search.SpaceInfo, error) {
+	return readAll(ctx, s, func(row scanner) (i search.SpaceInfo, err error) {
+		err = row.Scan(&i.ID, &i.State, &i.Documents, &i.Of)
+		return i, err
+	}, `SELECT s.id, s.state, (SELECT COUNT(*) FROM document_space x JOIN document d ON d.id = x.document_id AND d.passage_generation = x.generation
+			WHERE x.space = s.id AND d.status = ?), (SELECT COUNT(*) FROM document WHERE status = ?)
+		FROM space s WHERE s.state <> ? ORDER BY s.id`, document.Completed, document.Completed, search.SpaceDropped)
+}
+
+// OfferSpace meets search.SpaceStore.
+func (s *Store) OfferSpace(ctx context.Context, id string) error {
+	return s.write(ctx, laneEvents, func(t *tx) error {
+		serves, err := t.exists(`SELECT 1 FROM space WHERE state = ?`, search.SpaceServing)
+		if err != nil {
+			return err
+		}
+		state := search.SpaceServing
+		if serves {
+			state = search.SpaceBuilding
+		}
+		_, err = t.exec(`INSERT INTO space (id, state, created_at, changed_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at WHERE space.state IN (?, ?)`,
+			id, state, t.now, t.now, search.SpacePrevious, search.SpaceDropped)
+		return err
+	})
+}
+
+// ServeSpace meets search.SpaceStore.
+func (s *Store) ServeSpace(ctx context.Context, id string, reject bool) error {
+	return s.write(ctx, laneEvents, func(t *tx) error {
+		known, err := t.exists(`SELECT 1 FROM space WHERE id = ? AND state <> ?`, id, search.SpaceDropped)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fault.Missing(spaceNoun)
+		}
+		after := search.SpacePrevious
+		if reject {
+			after = search.SpaceRejected
+		}
+		for _, change := range []struct{ from, to search.SpaceState }{
+			{search.SpacePrevious, search.SpaceDropped}, {search.SpaceServing, after},
+		} {
+			if _, err := t.exec(`UPDATE space SET state = ?, changed_at = ? WHERE state = ? AND id <> ?`, change.to, t.now, change.from, id); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(`UPDATE space SET state = ?, changed_at = ? WHERE id = ?`, search.SpaceServing, t.now, id)
+		return err
+	})
+}
+
+// Unembedded meets search.SpaceStore.
+func (s *Store) Unembedded(ctx context.Context, space string, limit int) ([]search.Unembedded, error) {
+	return readAll(ctx, s, func(row scanner) (u search.Unembedded, err error) {
+		err = row.Scan(&u.Workspace, &u.DocumentID, &u.Generation)
+		return u, err
+	}, `SELECT d.workspace, d.id, d.passage_generation FROM document d WHERE d.status = ? AND NOT EXISTS
+		(SELECT 1 FROM document_space x WHERE x.document_id = d.id AND x.space = ? AND x.generation = d.passage_generation)
+		ORDER BY d.id LIMIT ?`, document.Completed, space, limit)
+}
+
+// PutVectors meets search.SpaceStore.
+func (s *Store) PutVectors(ctx context.Context, u search.Unembedded, rows []search.VectorRow) error {
+	return s.write(ctx, laneBulk, func(t *tx) error {
+		if ok, err := t.seen(u, ""); err != nil || !ok {
+			return err // nobody would remove them; Adopt says so, too
+		}
+		return t.putVectors(u.DocumentID, u.Generation, rows)
+	})
+}
+
+// seen tells whether readers see these passages of the document; with lock its row is held.
+func (t *tx) seen(u search.Unembedded, lock string) (bool, error) {
+	return t.exists(`SELECT 1 FROM document WHERE id = ? AND workspace = ? AND passage_generation = ?`+lock, u.DocumentID, u.Workspace, u.Generation)
+}
+
+func (t *tx) putVectors(documentID string, generation int64, rows []search.VectorRow) error {
+	list := make([][]any, len(rows))
+	for i, r := range rows {
+		list[i] = []any{r.PassageID, r.Space, documentID, generation, packVector(r.Values)}
+	}
+	return t.insert(`INSERT INTO vector (passage_id, space, document_id, generation, data)`, list,
+		`ON CONFLICT (passage_id, space) DO UPDATE SET data = excluded.data`)
+}
+
+func packVector(v []float32) []byte {
+	b := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+	}
+	return b
+}
+
+func unpackVector(b []byte) []float32 {
+	v := make([]float32, len(b)/4)
+	for i := range v {
+		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return v
+}
+
+// Vectors meets search.Store.
+func (s *Store) Vectors(ctx context.Context, space string, passageIDs []string) (map[string][]float32, error) {
+	type row struct {
+		id   string
+		data []byte
+	}
+	scan := func(s scanner) (r row, err error) {
+		err = s.Scan(&r.id, &r.data)
+		return r, err
+	}
+	found := make(map[string][]float32, len(passageIDs))
+	err := s.peek(ctx, func(t *tx) error {
+		return eachPart(passageIDs, func(part []string) error {
+			return each(t, scan, func(r row) { found[r.id] = unpackVector(r.data) },
+				`SELECT passage_id, data FROM vector WHERE space = ? AND passage_id IN (`+marks(len(part))+`)`, args(part, space)...)
+		})
+	})
+	return found, err
+}
+
+// Adopt meets search.SpaceStore.
+func (s *Store) Adopt(ctx context.Context, u search.Unembedded, space string, segments []search.Segment) (ok bool, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		if ok, err = t.seen(u, t.forUpdate()); err != nil || !ok {
+			return err
+		}
+		if err := t.lockWorkspace(u.Workspace); err != nil {
+			return err
+		}
+		return t.adopt(u.Workspace, u.DocumentID, u.Generation, space, segments)
+	})
+	return ok && err == nil, err
+}
+
+// adopt makes a document's segments of a space visible in the place of older ones. The workspace is held.
+func (t *tx) adopt(ws ident.Workspace, documentID string, generation int64, space string, segments []search.Segment) error {
+	if _, err := t.exec(`UPDATE segment_document SET dead = 1 WHERE document_id = ? AND dead = 0
+		AND segment_id IN (SELECT s.id FROM segment s WHERE s.workspace = ? AND s.live = 1 AND s.space = ?)`, documentID, ws, space); err != nil {
+		return err
+	}
+	for _, sg := range segments {
+		if err := t.reveal(ws, sg); err != nil {
+			return err
+		}
+	}
+	if space == "" {
+		return nil
+	}
+	_, err := t.exec(`INSERT INTO document_space (document_id, space, generation) VALUES (?, ?, ?)
+		ON CONFLICT (document_id, space) DO UPDATE SET generation = excluded.generation`, documentID, space, generation)
+	return err
+}
+
+// sweepSpaces removes what is left of dropped spaces, in small slices; their rows go last.
+func (s *Store) sweepSpaces(ctx context.Context) error {
+	list, err := readAll(ctx, s, scanString, `SELECT id FROM space WHERE state = ?`, search.SpaceDropped)
+	for i := 0; err == nil && i < len(list); i++ {
+		err = s.sweepSpace(ctx, list[i])
+	}
+	return err
+}
+
+func (s *Store) sweepSpace(ctx context.Context, id string) error {
+	dropped := func(t *tx) (bool, error) {
+		return t.exists(`SELECT 1 FROM space WHERE id = ? AND state = ?`, id, search.SpaceDropped)
+	}
+	const some = 100
+	err := s.slice(ctx, func(t *tx) (bool, error) {
+		if ok, err := dropped(t); err != nil || !ok {
+			return false, err // offered again meanwhile
+		}
+		if _, err := t.exec(`UPDATE segment SET live = ?, created_at = ? WHERE space = ? AND live = ?`, segmentReplaced, t.now, id, segmentLive); err != nil {
+			return false, err
+		}
+		if _, err := t.exec(`DELETE FROM document_space WHERE space = ?`, id); err != nil {
+			return false, err
+		}
+		n, err := t.exec(`DELETE FROM vector WHERE (passage_id, space) IN (SELECT passage_id, space FROM vector WHERE space = ? LIMIT ?)`, id, some)
+		return n == some, err
+	})
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, laneBulk, func(t *tx) error {
+		_, err := t.exec(`DELETE FROM space WHERE id = ? AND state = ?`, id, search.SpaceDropped)
+		return err
+	})
+}
