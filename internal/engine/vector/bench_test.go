@@ -148,3 +148,35 @@ func BenchmarkSearch(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkAdd(b *testing.B) {
+	v := isotropic(rand.New(rand.NewPCG(1, 2)), 384)
+	builder := vector.NewBuilder(384)
+	for i := 0; b.Loop(); i++ {
+		if !builder.Fits(vector.SegmentLimit) {
+			builder.Bytes()
+			builder = vector.NewBuilder(384)
+		}
+		if err := builder.Add(id(i), id(i/10), v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	s := benchParts(b, 9000, 384, [][]float32{isotropic(rand.New(rand.NewPCG(1, 2)), 384)})[0].Segment
+	b.SetBytes(int64(len(s.Bytes())))
+	for b.Loop() {
+		open(b, s.Bytes())
+	}
+}
+
+func BenchmarkRescore(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	all := collection(rng, 1000, 384, 0)
+	p, get := parts(b, 384, 1000, all), floats(all)
+	hits := search(b, p, all[0].v, vector.Options{K: 100, Most: 200})
+	for b.Loop() {
+		vector.Rescore(all[0].v, hits, get, 100)
+	}
+}
