@@ -46,3 +46,5 @@ func Reseal(data []byte) {
 		data[4], data[5], data[6], data[7] = byte(le), byte(le>>8), byte(le>>16), byte(le>>24)
 	}
 }
+
+func (k kernel) String() string { return [...]string{"portable", "avx2", "avx512"}[k] }

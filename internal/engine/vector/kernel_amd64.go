@@ -42,7 +42,7 @@ func (k kernel) sift(sums []int32, scales, residuals []byte, n int, l limit, mas
 	siftAVX2(&sums[0], &scales[0], &residuals[0], full/lanes, &l, &mask[0])
 }
 
-// sumsAVX2 needs a stride that is a multiple of 32 above 0, planes of 2 × stride, and rows above 0.
+// sumsAVX2 needs a stride that is a multiple of 64 above 0, planes of 2 × stride, and rows above 0.
 //
 //go:noescape
 func sumsAVX2(codes *byte, stride, rows int, planes *int8, sums *int32)

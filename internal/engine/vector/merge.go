@@ -18,7 +18,7 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 		l := newLivePart(p)
 		for g := range l.groupCount {
 			id := l.group(g)
-			for doc := l.first(g); doc < l.groupEnd(g) && !l.isDead(doc); doc++ {
+			for doc := l.first(g); doc < l.groupEnd(g) && !l.dead.has(doc); doc++ {
 				if !b.Fits(limit) {
 					if err := emit(b.Bytes()); err != nil {
 						return err

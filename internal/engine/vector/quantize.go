@@ -96,7 +96,10 @@ func appendCodes(out []byte, v []float32) (codes []byte, scale, residual float32
 }
 
 // query is a unit vector as whole numbers: value i is 128 × planes[i] + planes[stride+i], the first of -64 to 64 and the second of -64 to 63.
-// With codes of at most 255, two products of a plane fit into 16 bits (2 × 255 × 64 < 2¹⁵), and all of both into 32.
+//
+// With codes of at most 255, two products of a plane fit into 16 bits (2 × 255 × 64 < 2¹⁵), where VPMADDUBSW would cut them off otherwise. So it is the query
+// that has planes of 7 bits, and codes have all 8: that halves the residuals, and the candidates whose floats must be read, against
+// codes of 7 bits in as many bytes. The second plane costs nothing as long as the memory is what a scan waits for.
 type query struct {
 	planes []int8
 	values []int16 // the same as one, for the portable kernel

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
@@ -14,12 +13,13 @@ import (
 // Options of a search.
 type Options struct {
 	K      int                     // number of best passages that the hits must have among them
-	Filter func(group string) bool // nil: all groups; asked only for groups that have a candidate, at most once per range of a segment
+	Filter func(group string) bool // nil: all groups; asked once for each run of passages of a living group
 
 	// Margin is the share of the error bound to allow for, 0 to 1; 0 is all of it, so that no passage of the K best can be missed. Errors of
 	// dimensions mostly cancel each other, so that one as great as 6/√dims of the bound is as rare as six standard deviations.
 	Margin float64
-	// Most is the number of hits to give at most; 0 is 4 × K + 64. What is left out has no greater Score + Slack than the last hit.
+	// Most is the number of hits to give at most; 0 is 4 × K + 64. What is left out for it has no greater Score + Slack than the last hit
+	// (with a Margin: Score + Margin × Slack).
 	Most int
 }
 
@@ -32,7 +32,7 @@ type Hit struct {
 }
 
 // Search finds living passages that have the K greatest cosines with q among them, a vector of length 1: see [Rescore]. They are ordered by the most
-// that their cosine may be, Score + Slack; equal ones by passage id. It fails with ErrZero, ErrDims or ErrNotUnit when q can't be compared with
+// that their cosine may be, Score + Slack (with a Margin, that share of Slack); equal ones by passage id. It fails with ErrZero, ErrDims or ErrNotUnit when q can't be compared with
 // the view's vectors, and when ctx ends, which it looks at between segments.
 func (v *View) Search(ctx context.Context, q []float32, o Options) ([]Hit, error) {
 	return v.search(ctx, q, o, bestKernel)
@@ -70,6 +70,9 @@ const rounding = 1e-6
 // blockBytes is about how many bytes of codes a call into assembly scans: some microseconds, in which the goroutine can't be stopped.
 const blockBytes = 96 << 10
 
+// gapBytes is about how many bytes are scanned sooner than left out by ending a call and making another one.
+const gapBytes = 8 << 10
+
 // maxBlock is the number of passages of a call at most.
 const maxBlock = 512
 
@@ -100,6 +103,7 @@ func newSearcher(v *View, q *query, o Options, k kernel) *searcher {
 	if s.most <= 0 {
 		s.most = 4*s.k + 64
 	}
+	s.most = min(s.most, v.living)
 	if !(s.margin > 0 && s.margin < 1) {
 		s.margin = 1
 	}
@@ -107,27 +111,38 @@ func newSearcher(v *View, q *query, o Options, k kernel) *searcher {
 	return s
 }
 
-// scan looks at all passages of a part.
+// scan looks at the passages of a part, in blocks of lanes passages each of which has one at least that is not left out.
 func (s *searcher) scan(part int) {
 	l := &s.view.parts[part]
-	var allowed []byte // per range of a group: 0 is not asked yet
-	if s.filter != nil {
-		allowed = make([]byte, l.groupCount)
+	out := l.without(s.filter)
+	most := min(maxBlock, blockBytes/l.stride) / lanes
+	gap := 1 + gapBytes/(lanes*l.stride)
+	for first := 0; first < len(out); {
+		if out[first] == 0xff {
+			first++
+			continue
+		}
+		end := first + 1
+		for i := end; i < len(out) && i < first+most && i < end+gap; i++ {
+			if out[i] != 0xff {
+				end = i + 1
+			}
+		}
+		s.block(part, first*lanes, min(end*lanes, l.passages), out[first:end])
+		first = end
 	}
-	block := min(maxBlock, max(lanes, blockBytes/l.stride&^(lanes-1)))
-	for start := 0; start < l.passages; start += block {
-		n := min(block, l.passages-start)
-		s.kernel.sums(l.codes[start*l.stride:(start+n)*l.stride], s.query, s.sums[:n])
-		s.kernel.sift(s.sums[:], l.scales[4*start:], l.residuals[4*start:], n, s.limit(), &s.mask)
-		for i := 0; i < n; i += 64 {
-			word := binary.LittleEndian.Uint64(s.mask[i/8:])
-			if left := n - i; left < 64 {
-				word &= 1<<left - 1
-			}
-			for ; word != 0; word &= word - 1 {
-				at := i + bits.TrailingZeros64(word)
-				s.offer(part, start+at, s.sums[at], allowed)
-			}
+}
+
+// block looks at the passages from start to end; start is a multiple of lanes.
+func (s *searcher) block(part, start, end int, out bitmap) {
+	l := &s.view.parts[part]
+	n := end - start
+	s.kernel.sums(l.codes[start*l.stride:end*l.stride], s.query, s.sums[:n])
+	s.kernel.sift(s.sums[:], l.scales[4*start:], l.residuals[4*start:], n, s.limit(), &s.mask)
+	for i, without := range out {
+		for m := s.mask[i] &^ without; m != 0; m &= m - 1 {
+			at := i*lanes + bits.TrailingZeros8(m)
+			s.offer(part, start+at, s.sums[at])
 		}
 	}
 }
@@ -141,19 +156,9 @@ func (s *searcher) limit() limit {
 	}
 }
 
-// What is known of a group.
-const (
-	unasked byte = iota
-	wanted
-	unwanted
-)
-
 // offer takes a passage that the kernel let through.
-func (s *searcher) offer(part, doc int, sum int32, asked []byte) {
+func (s *searcher) offer(part, doc int, sum int32) {
 	l := &s.view.parts[part]
-	if l.isDead(doc) {
-		return
-	}
 	q := s.query
 	c := candidate{score: float64(sum-q.shift) * q.unit * float64(l.scale(doc)), part: part, doc: doc}
 	along := c.score / (1 + tolerance)
@@ -163,28 +168,23 @@ func (s *searcher) offer(part, doc int, sum int32, asked []byte) {
 	if c.upper < s.lows.floor {
 		return
 	}
-	if s.filter != nil {
-		g := l.groupOf(doc)
-		if asked[g] == unasked {
-			asked[g] = unwanted
-			if s.filter(l.group(g).String()) {
-				asked[g] = wanted
-			}
-		}
-		if asked[g] == unwanted {
-			return
-		}
-	}
 	s.lows.add(c.score - s.margin*c.slack)
 	s.candidates = append(s.candidates, c)
 	if len(s.candidates) >= 4*s.most {
-		s.prune()
+		s.drop()
+		if len(s.candidates) > 2*s.most {
+			s.cut()
+		}
 	}
 }
 
-// prune drops the candidates that can't be hits any more, and orders the others.
-func (s *searcher) prune() {
+// drop leaves out the candidates that can't be among the best any more.
+func (s *searcher) drop() {
 	s.candidates = slices.DeleteFunc(s.candidates, func(c candidate) bool { return c.upper < s.lows.floor })
+}
+
+// cut orders the candidates and leaves out those behind the most that are asked for.
+func (s *searcher) cut() {
 	slices.SortFunc(s.candidates, func(x, y candidate) int {
 		if x.upper != y.upper {
 			return cmp.Compare(y.upper, x.upper)
@@ -198,7 +198,8 @@ func (s *searcher) prune() {
 func (s *searcher) id(c candidate) ulid { return s.view.parts[c.part].id(c.doc) }
 
 func (s *searcher) hits() []Hit {
-	s.prune()
+	s.drop()
+	s.cut()
 	out := make([]Hit, len(s.candidates))
 	for i, c := range s.candidates {
 		l := &s.view.parts[c.part]

@@ -1,5 +1,7 @@
 package vector
 
+import "slices"
+
 // Part is a segment with the ids of its groups that are deleted. Ids that it does not have are ignored.
 type Part struct {
 	Segment *Segment
@@ -16,7 +18,25 @@ type View struct {
 type livePart struct {
 	*Segment
 	living int
-	dead   []uint64 // a bit for each dead passage; nil when there is none
+	dead   bitmap
+}
+
+// bitmap has a bit for each passage that is left out, and those behind the last one: a byte for each lanes passages, as kernels sift them.
+type bitmap []byte
+
+func (b bitmap) has(i int) bool { return b[i>>3]>>(i&7)&1 != 0 }
+
+// add sets the bits from start to end.
+func (b bitmap) add(start, end int) {
+	for ; start < end && start&7 != 0; start++ {
+		b[start>>3] |= 1 << (start & 7)
+	}
+	for ; start+8 <= end; start += 8 {
+		b[start>>3] = 0xff
+	}
+	for ; start < end; start++ {
+		b[start>>3] |= 1 << (start & 7)
+	}
 }
 
 // NewView puts segments together. It costs little: nothing is read but the dead groups' places.
@@ -34,23 +54,34 @@ func NewView(parts []Part) *View {
 func (v *View) Len() int { return v.living }
 
 func newLivePart(p Part) livePart {
-	l := livePart{Segment: p.Segment, living: p.Segment.passages}
+	full := fillLanes(p.Segment.passages)
+	l := livePart{Segment: p.Segment, living: p.Segment.passages, dead: make(bitmap, full/lanes)}
+	l.dead.add(l.passages, full)
 	for _, name := range p.Dead {
 		g, err := parseULID(name)
 		if err != nil {
 			continue
 		}
 		for _, i := range l.ranges(g) {
-			if l.dead == nil {
-				l.dead = make([]uint64, l.passages/64+1)
-			}
-			for d := l.first(i); d < l.groupEnd(i) && !l.isDead(d); d++ {
-				l.dead[d>>6] |= 1 << (d & 63)
-				l.living--
+			if start, end := l.first(i), l.groupEnd(i); !l.dead.has(start) { // else it was named before
+				l.dead.add(start, end)
+				l.living -= end - start
 			}
 		}
 	}
 	return l
 }
 
-func (l *livePart) isDead(doc int) bool { return l.dead != nil && l.dead[doc>>6]>>(doc&63)&1 != 0 }
+// without is what a search leaves out: the dead, and the groups that the filter does not want.
+func (l *livePart) without(filter func(group string) bool) bitmap {
+	if filter == nil {
+		return l.dead
+	}
+	out := slices.Clone(l.dead)
+	for i := range l.groupCount {
+		if start := l.first(i); !out.has(start) && !filter(l.group(i).String()) {
+			out.add(start, l.groupEnd(i))
+		}
+	}
+	return out
+}
