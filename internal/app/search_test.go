@@ -65,7 +65,7 @@ func TestSearchFilters(t *testing.T) {
 // than it needs.
 func TestSearchThroughMerges(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), "BYLINE_SEARCH_MEMORY=1MiB")
+	s := open(t, t.TempDir(), "BYLINE_SEARCH_MEMORY=1MiB", "BYLINE_EMBEDDER=off")
 	p := s.register("owner@example.com")
 	var ids []string
 	for i := range 14 {

@@ -54,7 +54,7 @@ type Encoder struct {
 	o         Options
 	kernel    kernel
 	model     *model
-	tokenizer token.Tokenizer
+	tokenizer func() token.Tokenizer
 	scratch   sync.Pool
 	workers   chan struct{} // as many as may work on passages at a time
 	asking    atomic.Int32  // questions being embedded
@@ -64,30 +64,43 @@ type Encoder struct {
 func Supported() bool { return detect() != portable }
 
 // Builtin opens the model that is part of this program. Its weights are used where they are; the pages that nothing has
-// touched yet take no memory.
+// touched yet take no memory, and its vocabulary is read with the first text.
 func Builtin() (*Encoder, error) {
-	return Open(unsafe.Slice(unsafe.StringData(builtinModel), len(builtinModel)), builtinTokenizer, Options{Name: "encoder", Version: builtinVersion, Latin: true})
+	model := unsafe.Slice(unsafe.StringData(builtinModel), len(builtinModel))
+	tokenizer := sync.OnceValue(func() token.Tokenizer {
+		t, err := token.Load(builtinTokenizer)
+		if err != nil {
+			panic(fmt.Sprintf("the built-in vocabulary: %v", err)) // a test reads it
+		}
+		return t
+	})
+	return open(model, tokenizer, Options{Name: "encoder", Version: builtinVersion, Latin: true})
 }
 
 // Open makes an encoder of a packed model (safetensors with "config", 7-bit codes in panels; see Quantize) and its
 // tokenizer.json. The model's bytes are used in place and must not change.
 func Open(model, tokenizer []byte, o Options) (*Encoder, error) {
-	m, err := openModel(model)
-	if err != nil {
-		return nil, err
-	}
 	t, err := token.Load(tokenizer)
 	if err != nil {
 		return nil, err
 	}
-	if t.Len() > m.Vocab {
-		return nil, unusable("the tokenizer has %d tokens, the model %d", t.Len(), m.Vocab)
+	e, err := open(model, func() token.Tokenizer { return t }, o)
+	if err == nil && t.Len() > e.model.Vocab {
+		return nil, unusable("the tokenizer has %d tokens, the model %d", t.Len(), e.model.Vocab)
+	}
+	return e, err
+}
+
+func open(model []byte, tokenizer func() token.Tokenizer, o Options) (*Encoder, error) {
+	m, err := openModel(model)
+	if err != nil {
+		return nil, err
 	}
 	if o.Limit == 0 {
 		o.Limit = textLimit
 	}
 	o.Limit = min(o.Limit, batchLimit, m.Positions-m.first)
-	e := &Encoder{o: o, kernel: detect(), model: m, tokenizer: t, workers: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	e := &Encoder{o: o, kernel: detect(), model: m, tokenizer: tokenizer, workers: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	e.scratch.New = func() any { return &scratch{kernel: e.kernel} }
 	return e, nil
 }
@@ -171,7 +184,7 @@ func (e *Encoder) Passages(ctx context.Context, texts []string) ([]embed.Vector,
 }
 
 func (e *Encoder) tokens(text string) (ids []int32, known float64) {
-	ids, in, all := e.tokenizer.Encode(nil, text, e.o.Limit)
+	ids, in, all := e.tokenizer().Encode(nil, text, e.o.Limit)
 	if all == 0 {
 		return ids, 0 // no letters: nothing is known of it
 	}
