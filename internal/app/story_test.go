@@ -373,7 +373,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 		t.Errorf("unknown field: %v", f)
 	}
 	p.problem(422, "invalid", "POST", "/api/v1/documents/search", obj{"query": ""})
-	p.problem(422, "semantic_unavailable", "POST", "/api/v1/documents/search", obj{"query": "x", "mode": "semantic"})
+	p.problem(422, "invalid", "POST", "/api/v1/documents/search", obj{"query": "x", "mode": "clever"})
 	p.problem(400, "malformed", "POST", "/api/v1/documents/search", []byte(`{"query":`))
 	p.problem(415, "unsupported_media_type", "POST", "/api/v1/documents/search", []byte(`a=b`), "Content-Type", "application/x-www-form-urlencoded")
 	p.problem(422, "bad_cursor", "GET", "/api/v1/documents?cursor=nonsense", nil)
