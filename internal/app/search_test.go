@@ -238,10 +238,10 @@ func TestQuery(t *testing.T) {
 	id := p.document("heating.md", warmth)
 	p.document("music.md", music)
 	for question, want := range map[string]string{
-		"When was the boiler installed?":              "1987",
-		"How expensive is a heat pump for the town?":  "120,000 euros",
-		"Which orchestra piece is performed?":         "Mahler",
-		"What heats the rooms of the library?":        "warm in winter",
+		"When was the boiler installed?":             "1987",
+		"How expensive is a heat pump for the town?": "120,000 euros",
+		"Which orchestra piece is performed?":        "Mahler",
+		"What heats the rooms of the library?":       "warm in winter",
 	} {
 		r := p.want(200, "POST", "/api/v1/documents/query", obj{"question": question})
 		answer := r.str("answer")
