@@ -143,8 +143,10 @@ func (c *client) once(caller context.Context, r request, body []byte, out any) e
 		return strange(fmt.Errorf("an answer of more than %d bytes", maxAnswer))
 	case a.StatusCode < 200 || a.StatusCode > 299:
 		return rejected(a, data)
-	case out == nil:
+	case out == nil && (len(data) == 0 || json.Valid(data)):
 		return nil
+	case out == nil:
+		return strange(errors.New("an answer that is not JSON"))
 	}
 	if err := json.Unmarshal(data, out); err != nil {
 		return strange(err)
