@@ -69,7 +69,7 @@ func refused(err error, statuses ...int) bool {
 
 const (
 	// maxAnswer is the most that is read of an answer, in bytes; a page of Held and a search stay far below.
-	maxAnswer = 64 << 20
+	maxAnswer = 8 << 20
 	// maxWait is the longest that is waited between two attempts; a server that asks for more is told to the caller.
 	maxWait   = 10 * time.Second
 	firstWait = 50 * time.Millisecond
