@@ -155,7 +155,14 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Command: []string{exe, passhash.Subcommand}, Log: a.log, Workers: runtime.GOMAXPROCS(0) / 2,
 	})
 	a.metrics = ops.NewMetrics(a.version())
-	a.spaces = search.NewSpaces(a.store, nil, nil, a.log)
+	embedder, err := embedder(cfg.Search, a.log)
+	if err != nil {
+		return err
+	}
+	a.spaces = search.NewSpaces(a.store, embedder, nil, a.log)
+	if err := a.spaces.Offer(ctx); err != nil {
+		return err
+	}
 	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory))
 	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
 	pipeline := ingest.New(a.store, a.blobs, map[string]ingest.Extractor{
@@ -190,7 +197,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Searcher: searcher, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Searcher: searcher, Spaces: a.spaces, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},

@@ -65,7 +65,7 @@ func TestSearchFilters(t *testing.T) {
 // than it needs.
 func TestSearchThroughMerges(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), "BYLINE_SEARCH_MEMORY=1MiB")
+	s := open(t, t.TempDir(), "BYLINE_SEARCH_MEMORY=1MiB", "BYLINE_EMBEDDER=off")
 	p := s.register("owner@example.com")
 	var ids []string
 	for i := range 14 {
@@ -99,4 +99,47 @@ func TestSearchThroughMerges(t *testing.T) {
 	if got := p.found(question); strings.Count(got, ".md") < 11 {
 		t.Errorf("found %s", got)
 	}
+}
+
+// An index that is built anew finds what it found before, and everything meanwhile.
+func TestRebuildIndex(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	p := s.register("owner@example.com")
+	for i := range 5 {
+		p.document(fmt.Sprintf("d%d.md", i), fmt.Sprintf("# Part %d\n\nThe meter of house %d counts kilowatt hours.", i, i))
+	}
+	question := obj{"query": "kilowatt hours of house 3"}
+	before := p.found(question)
+	indexes := func(r reply) (done, of int) {
+		for _, i := range r.list("indexes") {
+			done += int(i.(obj)["documents"].(float64))
+			of += int(i.(obj)["of"].(float64))
+		}
+		return done, of
+	}
+	p.want(202, "POST", "/api/v1/indexes/rebuild", obj{"index": "words"})
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if got := p.found(question); got != before {
+			t.Fatalf("found %s\nbefore %s", got, before)
+		}
+		done, of := indexes(p.want(200, "GET", "/api/v1/indexes", nil))
+		if done == of && of > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d documents", done, of)
+		}
+	}
+	if got := p.found(question); got != before {
+		t.Errorf("found %s\nbefore %s", got, before)
+	}
+	p.problem(409, "no_previous_space", "POST", "/api/v1/indexes/rollback", nil)
+	p.problem(422, "invalid", "POST", "/api/v1/indexes/rebuild", obj{"index": "everything"})
+	p.want(201, "POST", "/api/v1/users", obj{"email": "b@example.com", "password": "correct horse battery"})
+	q := s.anonymous()
+	q.login("b@example.com")
+	q.problem(403, "admin_only", "GET", "/api/v1/indexes", nil)
+	q.problem(403, "admin_only", "POST", "/api/v1/indexes/rebuild", obj{})
+	q.problem(403, "admin_only", "POST", "/api/v1/indexes/rollback", nil)
 }

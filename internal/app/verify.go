@@ -14,6 +14,7 @@ import (
 
 	"byline/internal/config"
 	"byline/internal/driver/localfs"
+	"byline/internal/search"
 	"byline/internal/store"
 )
 
@@ -40,6 +41,11 @@ func Verify(ctx context.Context, cfg *config.Config, contains []string) (problem
 	for _, p := range report.Problems {
 		problems = append(problems, fmt.Sprintf("%s %s: %s", p.Kind, p.ID, p.Detail))
 	}
+	unfit, err := search.Check(ctx, s)
+	if err != nil {
+		return nil, "", err
+	}
+	problems = append(problems, unfit...)
 	for _, text := range contains {
 		found, err := filesWith(ctx, cfg.Storage.Data, text)
 		if err != nil {

@@ -195,7 +195,7 @@ func (d *drafting) takeIn(ctx context.Context, paths []string) (refused []unused
 			return nil, err
 		}
 		switch {
-		case doc.Status != "completed":
+		case !doc.readable():
 			refused = append(refused, unused{s.path, doc.ErrorMessage})
 		case !slices.Contains(d.wish.DocumentIDs, s.id):
 			d.wish.DocumentIDs = append(d.wish.DocumentIDs, s.id)
@@ -210,7 +210,13 @@ const lookEvery = 50 * time.Millisecond
 // patience is how long nothing may move before the library is asked whether it is well.
 const patience = 5 * time.Second
 
-// processed waits until a document has been processed.
+// readable tells whether the document has its text and is found by words, which is what writing needs. Its vectors may
+// still be on their way.
+func (d *document) readable() bool {
+	return d.Status == "completed" || d.Stage == "indexed" || d.Stage == "embedded"
+}
+
+// processed waits until a document can be written from, or has failed.
 func (d *drafting) processed(ctx context.Context, id string, n, of int) (document, error) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
@@ -229,7 +235,7 @@ func (d *drafting) processed(ctx context.Context, id string, n, of int) (documen
 			}
 			moved = time.Now()
 		}
-		if doc.Status == "completed" || doc.Status == "failed" {
+		if doc.readable() || doc.Status == "failed" {
 			return doc, nil
 		}
 		detail := ""

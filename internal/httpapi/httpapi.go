@@ -33,6 +33,7 @@ type Deps struct {
 	Accounts      *account.Service
 	Documents     *document.Service
 	Searcher      *search.Searcher
+	Spaces        *search.Spaces
 	Drafts        *draft.Service
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)

@@ -61,6 +61,10 @@ func (s *server) routes() {
 	handle(s, "POST", v1+"/runs/{run_id}/cancel", "cancel-run", "runs", "Stop it", s.cancelRun)
 	handle(s, "POST", v1+"/runs/{run_id}/requeue", "requeue-run", "runs", "Try a failed run again, from where it failed", s.requeueRun, status(202))
 
+	handle(s, "GET", v1+"/indexes", "list-indexes", "ops", "The indexes and how complete they are (admins)", s.listIndexes)
+	handle(s, "POST", v1+"/indexes/rebuild", "rebuild-index", "ops", "Build indexes anew from the passages, in the background (admins)", s.rebuildIndex, status(202))
+	handle(s, "POST", v1+"/indexes/rollback", "roll-back-index", "ops", "Let the embedding space before the present one serve again (admins)", s.rollBackIndex)
+
 	handle(s, "GET", v1+"/status", "status", "ops", "What is up; details are for admins", s.status)
 	handle(s, "GET", "/readyz", "ready", "ops", "Ready to serve", s.ready, public,
 		also("503", "Not ready", "application/json", s.schemaOf(readyBody{})))

@@ -216,6 +216,37 @@ func TestFoundByMeaning(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	s.agrees("")
+
+	// What the indexes lack is told, and rebuilt.
+	if err := s.Outdate(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	infos, err = s.Segments(t.Context(), ident.Local, e.Space().ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := s.Replace(t.Context(), search.Crowd{Workspace: ident.Local, Space: e.Space().ID()}, infos[:1], nil); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	s.agrees("index of words/v1/96, workspace local: holds")
+	if err := x.Rebuild(t.Context(), true, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Fill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.agrees("")
+	s.nearest(e, "Record51 tells about detail51", 100)
+}
+
+// agrees wants the indexes to hold what the documents have, or a problem that begins like this.
+func (s *shelf) agrees(problem string) {
+	s.Helper()
+	got, err := search.Check(s.Context(), s)
+	if err != nil || (len(got) == 0) != (problem == "") || len(got) > 0 && !strings.HasPrefix(got[0], problem) {
+		s.Errorf("problems %q, %v", got, err)
+	}
 }
 
 // Another replica on the same database finds what was committed before it asks.

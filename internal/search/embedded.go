@@ -72,9 +72,7 @@ func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 	}
 	found := Found{Degraded: degraded}
 	var passages int
-	list := make([]vector.Part, len(parts))
-	for i, p := range parts {
-		list[i] = vector.Part{Segment: p.segment, Dead: p.info.Dead}
+	for _, p := range parts {
 		passages += p.info.Passages
 		found.Known += p.info.Known
 	}
@@ -85,7 +83,7 @@ func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 	if q.Documents != nil {
 		o.Filter = func(group string) bool { return q.Documents[group] }
 	}
-	hits, err := vector.NewView(list).Search(ctx, q.Vector, o)
+	hits, err := vector.NewView(vectorParts(parts)).Search(ctx, q.Vector, o)
 	if err != nil {
 		return Found{}, fmt.Errorf("search vectors: %w", err)
 	}
@@ -123,6 +121,14 @@ func lexicalParts(parts []part[*lexical.Segment]) []lexical.Part {
 	list := make([]lexical.Part, len(parts))
 	for i, p := range parts {
 		list[i] = lexical.Part{Segment: p.segment, Dead: p.info.Dead}
+	}
+	return list
+}
+
+func vectorParts(parts []part[*vector.Segment]) []vector.Part {
+	list := make([]vector.Part, len(parts))
+	for i, p := range parts {
+		list[i] = vector.Part{Segment: p.segment, Dead: p.info.Dead}
 	}
 	return list
 }

@@ -124,16 +124,14 @@ func mergeData(space string, infos []SegmentInfo, data [][]byte, emit func(Segme
 	if err != nil {
 		return err
 	}
-	list := make([]vector.Part, len(parts))
 	var known float64 // of a passage in the mean; which of them are dead is not told
 	var passages int
-	for i, p := range parts {
-		list[i] = vector.Part{Segment: p.segment, Dead: p.info.Dead}
+	for _, p := range parts {
 		known += p.info.Known
 		passages += p.info.Passages
 	}
 	known /= max(1, float64(passages))
-	return vector.Merge(list, vector.SegmentLimit, func(data []byte) error {
+	return vector.Merge(vectorParts(parts), vector.SegmentLimit, func(data []byte) error {
 		s, err := meaningSegment(data, space, 0)
 		if err != nil {
 			return err

@@ -11,6 +11,8 @@ import (
 	"byline/internal/search"
 )
 
+var _ search.CheckStore = (*Store)(nil)
+
 const spaceNoun = "space"
 
 // Spaces meets search.SpaceStore.
@@ -32,6 +34,17 @@ func (s *Store) Outdate(ctx context.Context, space string) error {
 			(SELECT document_id, space FROM document_space WHERE space = ? LIMIT ?)`, space, some)
 		return n == some, err
 	})
+}
+
+// Held meets search.CheckStore.
+func (s *Store) Held(ctx context.Context) ([]search.Held, error) {
+	return readAll(ctx, s, func(row scanner) (h search.Held, err error) {
+		err = row.Scan(&h.Workspace, &h.Space, &h.Passages)
+		return h, err
+	}, `SELECT d.workspace, x.space, CAST(SUM(CASE WHEN x.space = '' THEN d.passage_count ELSE
+			(SELECT COUNT(*) FROM vector v WHERE v.document_id = d.id AND v.generation = x.generation AND v.space = x.space) END) AS BIGINT)
+		FROM document_space x JOIN document d ON d.id = x.document_id AND d.passage_generation = x.generation
+		GROUP BY d.workspace, x.space ORDER BY d.workspace, x.space`)
 }
 
 // OfferSpace meets search.SpaceStore.

@@ -1,0 +1,699 @@
+#include "textflag.h"
+#include "go_asm.h"
+
+#define ZERO4(a, b, c, d) \
+	VPXORD a, a, a \
+	VPXORD b, b, b \
+	VPXORD c, c, c \
+	VPXORD d, d, d
+
+// ---- float GEMM, AVX-512: tile 12 rows x 32 columns ----
+
+#define FROW(mem, a0, a1) \
+	VBROADCASTSS mem, Z26 \
+	VFMADD231PS Z24, Z26, a0 \
+	VFMADD231PS Z25, Z26, a1
+
+#define FOUT(off, a0, a1) \
+	VBROADCASTSS off(R15), Z26 \
+	VFMADD213PS Z24, Z26, a0 \
+	VFMADD213PS Z25, Z26, a1 \
+	VMOVUPS a0, (R14) \
+	VMOVUPS a1, 64(R14) \
+	ADDQ R13, R14
+
+// func gemmF512(p *fargs)
+TEXT ·gemmF512(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	MOVQ fargs_a(AX), SI
+	MOVQ fargs_lda(AX), R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	MOVQ fargs_b(AX), BX
+	MOVQ fargs_ldb(AX), R11
+	MOVQ fargs_c(AX), DI
+	MOVQ fargs_ldc(AX), R13
+	MOVQ fargs_mt(AX), DX
+	MOVQ fargs_rs(AX), R12
+	PCALIGN $32
+ftile:
+	ZERO4(Z0, Z1, Z2, Z3)
+	ZERO4(Z4, Z5, Z6, Z7)
+	ZERO4(Z8, Z9, Z10, Z11)
+	ZERO4(Z12, Z13, Z14, Z15)
+	ZERO4(Z16, Z17, Z18, Z19)
+	ZERO4(Z20, Z21, Z22, Z23)
+	MOVQ BX, R14
+	MOVQ SI, R15
+	MOVQ fargs_k(AX), CX
+	MOVQ R9, AX          // 3*lda
+	LEAQ (SI)(R9*2), R9  // second half of the rows
+	PCALIGN $32
+floop:
+	VMOVUPS (R14), Z24
+	VMOVUPS 64(R14), Z25
+	FROW((R15), Z0, Z1)
+	FROW((R15)(R8*1), Z2, Z3)
+	FROW((R15)(R8*2), Z4, Z5)
+	FROW((R15)(AX*1), Z6, Z7)
+	FROW((R15)(R8*4), Z8, Z9)
+	FROW((R15)(R10*1), Z10, Z11)
+	FROW((R9), Z12, Z13)
+	FROW((R9)(R8*1), Z14, Z15)
+	FROW((R9)(R8*2), Z16, Z17)
+	FROW((R9)(AX*1), Z18, Z19)
+	FROW((R9)(R8*4), Z20, Z21)
+	FROW((R9)(R10*1), Z22, Z23)
+	ADDQ $4, R15
+	ADDQ $4, R9
+	ADDQ R11, R14
+	DECQ CX
+	JNZ floop
+	MOVQ AX, R9
+	MOVQ p+0(FP), AX
+	MOVQ fargs_bias(AX), R14
+	VMOVUPS (R14), Z24
+	VMOVUPS 64(R14), Z25
+	MOVQ R12, R15
+	MOVQ DI, R14
+	FOUT(0, Z0, Z1)
+	FOUT(4, Z2, Z3)
+	FOUT(8, Z4, Z5)
+	FOUT(12, Z6, Z7)
+	FOUT(16, Z8, Z9)
+	FOUT(20, Z10, Z11)
+	FOUT(24, Z12, Z13)
+	FOUT(28, Z14, Z15)
+	FOUT(32, Z16, Z17)
+	FOUT(36, Z18, Z19)
+	FOUT(40, Z20, Z21)
+	FOUT(44, Z22, Z23)
+	MOVQ R14, DI
+	LEAQ (SI)(R9*4), SI
+	ADDQ $48, R12
+	DECQ DX
+	JNZ ftile
+	VZEROUPPER
+	RET
+
+// ---- float GEMM, AVX2+FMA: tile 6 rows x 16 columns ----
+
+#define GROW(mem, a0, a1) \
+	VBROADCASTSS mem, Y14 \
+	VFMADD231PS Y12, Y14, a0 \
+	VFMADD231PS Y13, Y14, a1
+
+#define GOUT(off, a0, a1) \
+	VBROADCASTSS off(R12), Y14 \
+	VFMADD213PS Y12, Y14, a0 \
+	VFMADD213PS Y13, Y14, a1 \
+	VMOVUPS a0, (DI) \
+	VMOVUPS a1, 32(DI) \
+	ADDQ R13, DI
+
+// func gemmF256(p *fargs)
+TEXT ·gemmF256(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	MOVQ fargs_a(AX), SI
+	MOVQ fargs_lda(AX), R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	MOVQ fargs_b(AX), BX
+	MOVQ fargs_ldb(AX), R11
+	MOVQ fargs_c(AX), DI
+	MOVQ fargs_ldc(AX), R13
+	MOVQ fargs_mt(AX), DX
+	MOVQ fargs_rs(AX), R12
+	PCALIGN $32
+gtile:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ BX, R14
+	MOVQ SI, R15
+	MOVQ fargs_k(AX), CX
+	PCALIGN $32
+gloop:
+	VMOVUPS (R14), Y12
+	VMOVUPS 32(R14), Y13
+	GROW((R15), Y0, Y1)
+	GROW((R15)(R8*1), Y2, Y3)
+	GROW((R15)(R8*2), Y4, Y5)
+	GROW((R15)(R9*1), Y6, Y7)
+	GROW((R15)(R8*4), Y8, Y9)
+	GROW((R15)(R10*1), Y10, Y11)
+	ADDQ $4, R15
+	ADDQ R11, R14
+	DECQ CX
+	JNZ gloop
+	MOVQ fargs_bias(AX), R14
+	VMOVUPS (R14), Y12
+	VMOVUPS 32(R14), Y13
+	GOUT(0, Y0, Y1)
+	GOUT(4, Y2, Y3)
+	GOUT(8, Y4, Y5)
+	GOUT(12, Y6, Y7)
+	GOUT(16, Y8, Y9)
+	GOUT(20, Y10, Y11)
+	LEAQ (SI)(R9*2), SI
+	ADDQ $24, R12
+	DECQ DX
+	JNZ gtile
+	VZEROUPPER
+	RET
+
+// ---- constants ----
+DATA k<>+0(SB)/4, $1.44269504 // log2 e
+DATA k<>+4(SB)/4, $-126.0
+DATA k<>+8(SB)/4, $0.00132764618 // 2^r on [-.5,.5], degree 5, rel. error 7.5e-8
+DATA k<>+12(SB)/4, $0.00967554223
+DATA k<>+16(SB)/4, $0.0555071331
+DATA k<>+20(SB)/4, $0.240221197
+DATA k<>+24(SB)/4, $0.693146967
+DATA k<>+28(SB)/4, $1.00000007
+// (Phi(x)-1/2)/x as a polynomial in x*x on |x| <= 4.5; GELU abs. error 4.4e-5
+DATA k<>+32(SB)/4, $4.5
+DATA k<>+36(SB)/4, $-4.5
+DATA k<>+40(SB)/4, $2.91399845e-11
+DATA k<>+44(SB)/4, $-3.21043814e-09
+DATA k<>+48(SB)/4, $1.55431147e-07
+DATA k<>+52(SB)/4, $-4.38275569e-06
+DATA k<>+56(SB)/4, $8.06786138e-05
+DATA k<>+60(SB)/4, $-0.00103292438
+DATA k<>+64(SB)/4, $0.00956923469
+DATA k<>+68(SB)/4, $-0.0659585764
+DATA k<>+72(SB)/4, $0.398698285
+DATA k<>+76(SB)/4, $0.5
+DATA k<>+80(SB)/4, $1.0
+DATA k<>+84(SB)/4, $1e-20
+GLOBL k<>(SB), RODATA|NOPTR, $88
+
+DATA perm<>+0(SB)/8, $0x0000000400000000
+DATA perm<>+8(SB)/8, $0x0000000500000001
+DATA perm<>+16(SB)/8, $0x0000000600000002
+DATA perm<>+24(SB)/8, $0x0000000700000003
+GLOBL perm<>(SB), RODATA|NOPTR, $32
+
+// horizontal op over X0 (op = VMAXPS, VMINPS, VADDPS); X1 is scratch
+#define HREDX(op, y, x, tx) \
+	VEXTRACTF128 $1, y, tx \
+	op tx, x, x \
+	VPERMILPS $0x4e, x, tx \
+	op tx, x, x \
+	VPERMILPS $0xb1, x, tx \
+	op tx, x, x
+
+// ---- softmax rows (unnormalised exp in place, inv[row] = 1/sum); n multiple of 32 ----
+
+#define EXP512(v, t) \
+	VSUBPS Z31, v, v \
+	VMULPS Z30, v, v \
+	VMAXPS Z29, v, v \
+	VRNDSCALEPS $0, v, t \
+	VSUBPS t, v, v \
+	VMOVAPS Z28, Z16 \
+	VFMADD213PS Z27, v, Z16 \
+	VFMADD213PS Z26, v, Z16 \
+	VFMADD213PS Z25, v, Z16 \
+	VFMADD213PS Z24, v, Z16 \
+	VFMADD213PS Z23, v, Z16 \
+	VSCALEFPS t, Z16, v
+
+// func softmax512(s *float32, rows, stride, n uintptr, inv *float32)
+TEXT ·softmax512(SB), NOSPLIT, $0-40
+	MOVQ s+0(FP), SI
+	MOVQ rows+8(FP), DX
+	MOVQ stride+16(FP), R8
+	MOVQ n+24(FP), R9
+	SHLQ $2, R9
+	MOVQ inv+32(FP), DI
+	VBROADCASTSS k<>+0(SB), Z30
+	VBROADCASTSS k<>+4(SB), Z29
+	VBROADCASTSS k<>+8(SB), Z28
+	VBROADCASTSS k<>+12(SB), Z27
+	VBROADCASTSS k<>+16(SB), Z26
+	VBROADCASTSS k<>+20(SB), Z25
+	VBROADCASTSS k<>+24(SB), Z24
+	VBROADCASTSS k<>+28(SB), Z23
+srow:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	MOVQ $128, CX
+	CMPQ CX, R9
+	JGE smaxend
+smax:
+	VMAXPS (SI)(CX*1), Z0, Z0
+	VMAXPS 64(SI)(CX*1), Z1, Z1
+	ADDQ $128, CX
+	CMPQ CX, R9
+	JLT smax
+smaxend:
+	VMAXPS Z1, Z0, Z0
+	VEXTRACTF32X8 $1, Z0, Y1
+	VMAXPS Y1, Y0, Y0
+	HREDX(VMAXPS, Y0, X0, X1)
+	VBROADCASTSS X0, Z31
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	XORQ CX, CX
+sexp:
+	VMOVUPS (SI)(CX*1), Z0
+	VMOVUPS 64(SI)(CX*1), Z1
+	EXP512(Z0, Z4)
+	EXP512(Z1, Z5)
+	VADDPS Z0, Z2, Z2
+	VADDPS Z1, Z3, Z3
+	VMOVUPS Z0, (SI)(CX*1)
+	VMOVUPS Z1, 64(SI)(CX*1)
+	ADDQ $128, CX
+	CMPQ CX, R9
+	JLT sexp
+	VADDPS Z3, Z2, Z0
+	VEXTRACTF32X8 $1, Z0, Y1
+	VADDPS Y1, Y0, Y0
+	HREDX(VADDPS, Y0, X0, X1)
+	VMOVSS k<>+80(SB), X1
+	VDIVSS X0, X1, X0
+	VMOVSS X0, (DI)
+	ADDQ $4, DI
+	ADDQ R8, SI
+	DECQ DX
+	JNZ srow
+	VZEROUPPER
+	RET
+
+#define EXP256(v, t) \
+	VSUBPS Y15, v, v \
+	VMULPS Y14, v, v \
+	VMAXPS Y13, v, v \
+	VROUNDPS $0, v, t \
+	VSUBPS t, v, v \
+	VMOVAPS Y12, Y6 \
+	VFMADD213PS Y11, v, Y6 \
+	VFMADD213PS Y10, v, Y6 \
+	VFMADD213PS Y9, v, Y6 \
+	VFMADD213PS Y8, v, Y6 \
+	VFMADD213PS Y7, v, Y6 \
+	VCVTPS2DQ t, t \
+	VPSLLD $23, t, t \
+	VPADDD t, Y6, v
+
+#define TEXP(off, sum) \
+	VMOVUPS off(SI)(CX*1), Y0 \
+	EXP256(Y0, Y4) \
+	VADDPS Y0, sum, sum \
+	VMOVUPS Y0, off(SI)(CX*1)
+
+// func softmax256(s *float32, rows, stride, n uintptr, inv *float32)
+TEXT ·softmax256(SB), NOSPLIT, $0-40
+	MOVQ s+0(FP), SI
+	MOVQ rows+8(FP), DX
+	MOVQ stride+16(FP), R8
+	MOVQ n+24(FP), R9
+	SHLQ $2, R9
+	MOVQ inv+32(FP), DI
+	VBROADCASTSS k<>+0(SB), Y14
+	VBROADCASTSS k<>+4(SB), Y13
+	VBROADCASTSS k<>+8(SB), Y12
+	VBROADCASTSS k<>+12(SB), Y11
+	VBROADCASTSS k<>+16(SB), Y10
+	VBROADCASTSS k<>+20(SB), Y9
+	VBROADCASTSS k<>+24(SB), Y8
+	VBROADCASTSS k<>+28(SB), Y7
+trow:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	MOVQ $64, CX
+tmax:
+	VMAXPS (SI)(CX*1), Y0, Y0
+	VMAXPS 32(SI)(CX*1), Y1, Y1
+	ADDQ $64, CX
+	CMPQ CX, R9
+	JLT tmax
+	VMAXPS Y1, Y0, Y0
+	HREDX(VMAXPS, Y0, X0, X1)
+	VBROADCASTSS X0, Y15
+	// four accumulators in the order of softmax512's lanes: both give the same bits
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y5, Y5, Y5
+	XORQ CX, CX
+texp:
+	TEXP(0, Y1)
+	TEXP(32, Y2)
+	TEXP(64, Y3)
+	TEXP(96, Y5)
+	ADDQ $128, CX
+	CMPQ CX, R9
+	JLT texp
+	VADDPS Y3, Y1, Y0
+	VADDPS Y5, Y2, Y1
+	VADDPS Y1, Y0, Y0
+	HREDX(VADDPS, Y0, X0, X1)
+	VMOVSS k<>+80(SB), X1
+	VDIVSS X0, X1, X0
+	VMOVSS X0, (DI)
+	ADDQ $4, DI
+	ADDQ R8, SI
+	DECQ DX
+	JNZ trow
+	VZEROUPPER
+	RET
+
+// ---- GELU in place; n multiple of 32 ----
+
+#define GELU(v, c, z, p, hi, lo, k0, k1, k2, k3, k4, k5, k6, k7, k8, half) \
+	VMINPS hi, v, c \
+	VMAXPS lo, c, c \
+	VMULPS c, c, z \
+	VMOVAPS k0, p \
+	VFMADD213PS k1, z, p \
+	VFMADD213PS k2, z, p \
+	VFMADD213PS k3, z, p \
+	VFMADD213PS k4, z, p \
+	VFMADD213PS k5, z, p \
+	VFMADD213PS k6, z, p \
+	VFMADD213PS k7, z, p \
+	VFMADD213PS k8, z, p \
+	VFMADD213PS half, c, p \
+	VMULPS p, v, v
+
+#define GELU512(v, c, z, p) GELU(v, c, z, p, Z31, Z30, Z29, Z28, Z27, Z26, Z25, Z24, Z23, Z22, Z21, Z20)
+
+// func gelu512(x *float32, n uintptr)
+TEXT ·gelu512(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	SHRQ $5, CX
+	VBROADCASTSS k<>+32(SB), Z31
+	VBROADCASTSS k<>+36(SB), Z30
+	VBROADCASTSS k<>+40(SB), Z29
+	VBROADCASTSS k<>+44(SB), Z28
+	VBROADCASTSS k<>+48(SB), Z27
+	VBROADCASTSS k<>+52(SB), Z26
+	VBROADCASTSS k<>+56(SB), Z25
+	VBROADCASTSS k<>+60(SB), Z24
+	VBROADCASTSS k<>+64(SB), Z23
+	VBROADCASTSS k<>+68(SB), Z22
+	VBROADCASTSS k<>+72(SB), Z21
+	VBROADCASTSS k<>+76(SB), Z20
+gel:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	GELU512(Z0, Z2, Z3, Z4)
+	GELU512(Z1, Z5, Z6, Z7)
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	ADDQ $128, SI
+	DECQ CX
+	JNZ gel
+	VZEROUPPER
+	RET
+
+#define GELU256(v, c, z, p) GELU(v, c, z, p, Y15, Y14, Y13, Y12, Y11, Y10, Y9, Y8, Y7, Y6, Y5, Y4)
+
+// func gelu256(x *float32, n uintptr)
+TEXT ·gelu256(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	SHRQ $3, CX
+	VBROADCASTSS k<>+32(SB), Y15
+	VBROADCASTSS k<>+36(SB), Y14
+	VBROADCASTSS k<>+40(SB), Y13
+	VBROADCASTSS k<>+44(SB), Y12
+	VBROADCASTSS k<>+48(SB), Y11
+	VBROADCASTSS k<>+52(SB), Y10
+	VBROADCASTSS k<>+56(SB), Y9
+	VBROADCASTSS k<>+60(SB), Y8
+	VBROADCASTSS k<>+64(SB), Y7
+	VBROADCASTSS k<>+68(SB), Y6
+	VBROADCASTSS k<>+72(SB), Y5
+	VBROADCASTSS k<>+76(SB), Y4
+gel2:
+	VMOVUPS (SI), Y0
+	GELU256(Y0, Y1, Y2, Y3)
+	VMOVUPS Y0, (SI)
+	ADDQ $32, SI
+	DECQ CX
+	JNZ gel2
+	VZEROUPPER
+	RET
+
+// ---- per-row quantisation to uint8: code = round((x-lo)*levels/(hi-lo)); out = {scale, lo} ----
+
+// X0 = min, X1 = max, X3 = levels -> X3 = levels/range; stores scale and min at AX
+#define QSCALE \
+	VSUBSS X0, X1, X1 \
+	VMAXSS k<>+84(SB), X1, X1 \
+	VDIVSS X3, X1, X4 \
+	VDIVSS X1, X3, X3 \
+	VMOVSS X4, (AX) \
+	VMOVSS X0, 4(AX)
+
+// func quant512(x *float32, n uintptr, dst *uint8, levels float32, out *[2]float32)
+TEXT ·quant512(SB), NOSPLIT, $0-40
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), R9
+	SHLQ $2, R9
+	MOVQ dst+16(FP), DI
+	VMOVUPS (SI), Z0
+	VMOVAPS Z0, Z1
+	VMOVUPS 64(SI), Z2
+	VMOVAPS Z2, Z3
+	MOVQ $128, CX
+qmm:
+	VMOVUPS (SI)(CX*1), Z4
+	VMOVUPS 64(SI)(CX*1), Z5
+	VMINPS Z4, Z0, Z0
+	VMAXPS Z4, Z1, Z1
+	VMINPS Z5, Z2, Z2
+	VMAXPS Z5, Z3, Z3
+	ADDQ $128, CX
+	CMPQ CX, R9
+	JLT qmm
+	VMINPS Z2, Z0, Z0
+	VMAXPS Z3, Z1, Z1
+	VEXTRACTF32X8 $1, Z0, Y2
+	VMINPS Y2, Y0, Y0
+	HREDX(VMINPS, Y0, X0, X2)
+	VEXTRACTF32X8 $1, Z1, Y2
+	VMAXPS Y2, Y1, Y1
+	HREDX(VMAXPS, Y1, X1, X2)
+	VMOVSS levels+24(FP), X3
+	MOVQ out+32(FP), AX
+	QSCALE
+	VBROADCASTSS X0, Z0
+	VBROADCASTSS X3, Z3
+	SHRQ $7, R9
+qq:
+	VMOVUPS (SI), Z4
+	VMOVUPS 64(SI), Z5
+	VSUBPS Z0, Z4, Z4
+	VSUBPS Z0, Z5, Z5
+	VMULPS Z3, Z4, Z4
+	VMULPS Z3, Z5, Z5
+	VCVTPS2DQ Z4, Z4
+	VCVTPS2DQ Z5, Z5
+	VPMOVUSDB Z4, (DI)
+	VPMOVUSDB Z5, 16(DI)
+	ADDQ $128, SI
+	ADDQ $32, DI
+	DECQ R9
+	JNZ qq
+	VZEROUPPER
+	RET
+
+// func quant256(x *float32, n uintptr, dst *uint8, levels float32, out *[2]float32)
+TEXT ·quant256(SB), NOSPLIT, $0-40
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), R9
+	SHLQ $2, R9
+	MOVQ dst+16(FP), DI
+	VMOVUPS (SI), Y0
+	VMOVAPS Y0, Y1
+	VMOVUPS 32(SI), Y2
+	VMOVAPS Y2, Y3
+	MOVQ $64, CX
+rmm:
+	VMOVUPS (SI)(CX*1), Y4
+	VMOVUPS 32(SI)(CX*1), Y5
+	VMINPS Y4, Y0, Y0
+	VMAXPS Y4, Y1, Y1
+	VMINPS Y5, Y2, Y2
+	VMAXPS Y5, Y3, Y3
+	ADDQ $64, CX
+	CMPQ CX, R9
+	JLT rmm
+	VMINPS Y2, Y0, Y0
+	VMAXPS Y3, Y1, Y1
+	HREDX(VMINPS, Y0, X0, X2)
+	HREDX(VMAXPS, Y1, X1, X2)
+	VMOVSS levels+24(FP), X3
+	MOVQ out+32(FP), AX
+	QSCALE
+	VBROADCASTSS X0, Y0
+	VBROADCASTSS X3, Y3
+	VMOVDQU perm<>(SB), Y8
+	SHRQ $7, R9
+rq:
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y5
+	VMOVUPS 64(SI), Y6
+	VMOVUPS 96(SI), Y7
+	VSUBPS Y0, Y4, Y4
+	VSUBPS Y0, Y5, Y5
+	VSUBPS Y0, Y6, Y6
+	VSUBPS Y0, Y7, Y7
+	VMULPS Y3, Y4, Y4
+	VMULPS Y3, Y5, Y5
+	VMULPS Y3, Y6, Y6
+	VMULPS Y3, Y7, Y7
+	VCVTPS2DQ Y4, Y4
+	VCVTPS2DQ Y5, Y5
+	VCVTPS2DQ Y6, Y6
+	VCVTPS2DQ Y7, Y7
+	VPACKSSDW Y5, Y4, Y4
+	VPACKSSDW Y7, Y6, Y6
+	VPACKUSWB Y6, Y4, Y4
+	VPERMD Y4, Y8, Y4
+	VMOVDQU Y4, (DI)
+	ADDQ $128, SI
+	ADDQ $32, DI
+	DECQ R9
+	JNZ rq
+	VZEROUPPER
+	RET
+
+// ---- x = LayerNorm(x + r)*gamma + beta; n multiple of 16 ----
+
+// func addNorm256(x, r, gamma, beta *float32, n uintptr, eps float32)
+TEXT ·addNorm256(SB), NOSPLIT, $0-44
+	MOVQ x+0(FP), SI
+	MOVQ r+8(FP), DI
+	MOVQ gamma+16(FP), R10
+	MOVQ beta+24(FP), R11
+	MOVQ n+32(FP), R9
+	VCVTSI2SSQ R9, X15, X15
+	SHLQ $2, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ CX, CX
+n1:
+	VMOVUPS (SI)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VADDPS (DI)(CX*1), Y2, Y2
+	VADDPS 32(DI)(CX*1), Y3, Y3
+	VMOVUPS Y2, (SI)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	ADDQ $64, CX
+	CMPQ CX, R9
+	JLT n1
+	VADDPS Y1, Y0, Y0
+	HREDX(VADDPS, Y0, X0, X1)
+	VDIVSS X15, X0, X0
+	VBROADCASTSS X0, Y4 // mean
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ CX, CX
+n2:
+	VMOVUPS (SI)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VSUBPS Y4, Y2, Y2
+	VSUBPS Y4, Y3, Y3
+	VFMADD231PS Y2, Y2, Y0
+	VFMADD231PS Y3, Y3, Y1
+	ADDQ $64, CX
+	CMPQ CX, R9
+	JLT n2
+	VADDPS Y1, Y0, Y0
+	HREDX(VADDPS, Y0, X0, X1)
+	VDIVSS X15, X0, X0
+	VADDSS eps+40(FP), X0, X0
+	VSQRTSS X0, X0, X0
+	VMOVSS k<>+80(SB), X1
+	VDIVSS X0, X1, X0
+	VBROADCASTSS X0, Y5 // 1/std
+	XORQ CX, CX
+n3:
+	VMOVUPS (SI)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VSUBPS Y4, Y2, Y2
+	VSUBPS Y4, Y3, Y3
+	VMULPS Y5, Y2, Y2
+	VMULPS Y5, Y3, Y3
+	VMOVUPS (R11)(CX*1), Y6
+	VMOVUPS 32(R11)(CX*1), Y7
+	VFMADD231PS (R10)(CX*1), Y2, Y6
+	VFMADD231PS 32(R10)(CX*1), Y3, Y7
+	VMOVUPS Y6, (SI)(CX*1)
+	VMOVUPS Y7, 32(SI)(CX*1)
+	ADDQ $64, CX
+	CMPQ CX, R9
+	JLT n3
+	VZEROUPPER
+	RET
+
+// func transpose8x8(dst *float32, dstStride uintptr, src *float32, srcStride uintptr)
+TEXT ·transpose8x8(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ dstStride+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ srcStride+24(FP), R9
+	LEAQ (R9)(R9*2), R10
+	LEAQ (SI)(R9*4), R11
+	LEAQ (R8)(R8*2), R12
+	LEAQ (DI)(R8*4), R13
+	VMOVUPS (SI), X0
+	VINSERTF128 $1, (R11), Y0, Y0
+	VMOVUPS (SI)(R9*1), X1
+	VINSERTF128 $1, (R11)(R9*1), Y1, Y1
+	VMOVUPS (SI)(R9*2), X2
+	VINSERTF128 $1, (R11)(R9*2), Y2, Y2
+	VMOVUPS (SI)(R10*1), X3
+	VINSERTF128 $1, (R11)(R10*1), Y3, Y3
+	VMOVUPS 16(SI), X4
+	VINSERTF128 $1, 16(R11), Y4, Y4
+	VMOVUPS 16(SI)(R9*1), X5
+	VINSERTF128 $1, 16(R11)(R9*1), Y5, Y5
+	VMOVUPS 16(SI)(R9*2), X6
+	VINSERTF128 $1, 16(R11)(R9*2), Y6, Y6
+	VMOVUPS 16(SI)(R10*1), X7
+	VINSERTF128 $1, 16(R11)(R10*1), Y7, Y7
+	VUNPCKLPS Y1, Y0, Y8
+	VUNPCKHPS Y1, Y0, Y9
+	VUNPCKLPS Y3, Y2, Y10
+	VUNPCKHPS Y3, Y2, Y11
+	VUNPCKLPS Y5, Y4, Y12
+	VUNPCKHPS Y5, Y4, Y13
+	VUNPCKLPS Y7, Y6, Y14
+	VUNPCKHPS Y7, Y6, Y15
+	VUNPCKLPD Y10, Y8, Y0
+	VUNPCKHPD Y10, Y8, Y1
+	VUNPCKLPD Y11, Y9, Y2
+	VUNPCKHPD Y11, Y9, Y3
+	VUNPCKLPD Y14, Y12, Y4
+	VUNPCKHPD Y14, Y12, Y5
+	VUNPCKLPD Y15, Y13, Y6
+	VUNPCKHPD Y15, Y13, Y7
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, (DI)(R8*1)
+	VMOVUPS Y2, (DI)(R8*2)
+	VMOVUPS Y3, (DI)(R12*1)
+	VMOVUPS Y4, (R13)
+	VMOVUPS Y5, (R13)(R8*1)
+	VMOVUPS Y6, (R13)(R8*2)
+	VMOVUPS Y7, (R13)(R12*1)
+	VZEROUPPER
+	RET
