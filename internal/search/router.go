@@ -183,7 +183,8 @@ func (r *Router) try(ctx, short context.Context, e *routed, q Query, ask leg, me
 		found.Degraded = append(found.Degraded, e.Name+"_lagging")
 	}
 	if len(lagging) > 0 {
-		kept := slices.DeleteFunc(found.Candidates, func(c Candidate) bool { return lagging[c.DocumentID] }) // an earlier state of it
+		// What the engine has of these documents is an earlier state of them.
+		kept := slices.DeleteFunc(slices.Clone(found.Candidates), func(c Candidate) bool { return lagging[c.DocumentID] })
 		found.Total += near.Total - (len(found.Candidates) - len(kept))
 		merged := merge(kept, near.Candidates)
 		slices.SortStableFunc(merged, func(a, b Candidate) int {
@@ -218,7 +219,7 @@ func among(documents []string, asked map[string]bool) map[string]bool {
 }
 
 // mergeVectors joins candidates of two engines: cosines in one space are the same everywhere.
-func mergeVectors(engine, home []Candidate) []Candidate { return append(engine, home...) }
+func mergeVectors(engine, home []Candidate) []Candidate { return slices.Concat(engine, home) }
 
 // mergeWords joins candidates whose scores cannot be compared: each engine knows other document frequencies. The score of
 // the i-th at home becomes that of the engine's own i-th: equal ranks weigh the same, and all scores stay on the engine's
