@@ -148,6 +148,7 @@ type Found struct {
 	Candidates []Candidate // best first; ties by passage id
 	Total      int
 	Known      float64 // of the vector leg: the mean share of the passages' letters that the embedder knows, 0..1
+	Engine     string  // that answered; "" is the one that was asked
 	Degraded   []string
 }
 
