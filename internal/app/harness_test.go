@@ -404,7 +404,7 @@ func (p *person) verify(dir string, contains ...string) []string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	problems, _, err := app.Verify(p.t.Context(), cfg, contains)
+	problems, _, err := app.Verify(p.t.Context(), cfg, contains, true)
 	if err != nil {
 		p.t.Fatal(err)
 	}

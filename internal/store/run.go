@@ -386,7 +386,7 @@ func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once
 		if old.Status != runs.Failed {
 			return fault.New(fault.Conflict, "run_not_failed", "Only a failed run can be tried again; this one is %s.", old.Status)
 		}
-		busy, err := t.exists(`SELECT 1 FROM run WHERE subject_id = ? AND ended_at = 0`, old.Subject.ID)
+		busy, err := t.exists(`SELECT 1 FROM run WHERE workspace = ? AND subject_id = ? AND ended_at = 0`, ws, old.Subject.ID)
 		if err != nil {
 			return err
 		}
@@ -410,6 +410,9 @@ func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once
 
 // unsettle hands the subject over to its new run. Of a subject that is gone the run cannot begin.
 func (t *tx) unsettle(r runs.Run) error {
+	if r.Subject.Type == subjectEngine {
+		return nil
+	}
 	query := `UPDATE document SET status = 'pending', error_code = '', error = '', run_id = ?, updated_at = ? WHERE id = ?`
 	if r.Subject.Type == subjectDraft {
 		query = `UPDATE draft SET status = 'generating', run_id = ?, updated_at = ? WHERE id = ?`
