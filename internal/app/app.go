@@ -168,7 +168,11 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err := a.spaces.Offer(ctx); err != nil {
 		return err
 	}
-	if a.engines, err = engines(cfg.Search); err != nil {
+	installation, err := a.store.Installation(ctx)
+	if err != nil {
+		return err
+	}
+	if a.engines, err = engines(cfg.Search, installation); err != nil {
 		return err
 	}
 	a.feed = search.NewFeed(a.store, a.spaces, a.engines, a.log)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"byline/internal/config"
 	"byline/internal/driver/chroma"
@@ -11,10 +12,12 @@ import (
 	"byline/internal/search"
 )
 
-// engines gives the search engines that are configured, the preferred one first. Nothing is connected yet.
-func engines(cfg config.Search) (list []search.Named, err error) {
+// engines gives the search engines that are configured, the preferred one first. Nothing is connected yet. installation is
+// the library's name: engines may be shared with others.
+func engines(cfg config.Search, installation string) (list []search.Named, err error) {
+	prefix := "b" + strings.ToLower(installation[max(0, len(installation)-8):])
 	if cfg.ChromaURL != "" {
-		e, err := chroma.New(cfg.ChromaURL, chroma.Options{})
+		e, err := chroma.New(cfg.ChromaURL, chroma.Options{Prefix: prefix})
 		if err != nil {
 			return nil, err
 		}

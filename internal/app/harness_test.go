@@ -400,7 +400,17 @@ func (p *person) readEvents(r io.Reader, stop func(event) bool) []event {
 // verify runs `byline verify --contains` beside the running system.
 func (p *person) verify(dir string, contains ...string) []string {
 	p.t.Helper()
-	cfg, _, err := config.Load(config.Sources{Environ: []string{"BYLINE_DATA=" + dir}, Dir: p.t.TempDir()})
+	return p.compare(dir, "", contains...)
+}
+
+// compare runs `byline verify --engine` with a setting.
+func (p *person) compare(dir, setting string, contains ...string) []string {
+	p.t.Helper()
+	environ := []string{"BYLINE_DATA=" + dir}
+	if setting != "" {
+		environ = append(environ, setting)
+	}
+	cfg, _, err := config.Load(config.Sources{Environ: environ, Dir: p.t.TempDir()})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -70,7 +70,11 @@ func Verify(ctx context.Context, cfg *config.Config, contains []string, engines 
 
 // verifyEngines compares what the search engines hold with what they should.
 func verifyEngines(ctx context.Context, cfg *config.Config, s *store.Store) (problems []string, err error) {
-	list, err := engines(cfg.Search)
+	installation, err := s.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := engines(cfg.Search, installation)
 	if err != nil {
 		return nil, err
 	}

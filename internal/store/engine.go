@@ -14,6 +14,18 @@ var _ search.FeedStore = (*Store)(nil)
 
 const subjectEngine = "engine"
 
+// Installation is the name of this library; "" before its first start.
+func (s *Store) Installation(ctx context.Context) (id string, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		err := t.row(`SELECT id FROM installation`).Scan(&id)
+		if isNoRows(err) {
+			return nil
+		}
+		return err
+	})
+	return id, err
+}
+
 // EngineGenerations meets search.FeedStore. The one that serves is first.
 func (s *Store) EngineGenerations(ctx context.Context, engine string) ([]search.EngineGeneration, error) {
 	return readAll(ctx, s, func(row scanner) (g search.EngineGeneration, err error) {

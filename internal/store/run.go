@@ -56,12 +56,12 @@ func (t *tx) subject(l runs.Lease) (string, error) {
 	return id, err
 }
 
-// Recover voids the leases that an earlier process of this data directory held. On PostgreSQL they run out by themselves,
-// since another replica may hold them.
+// Recover begins the life of a process: it names the library if it is new, and voids the leases that an earlier process of
+// this data directory held. On PostgreSQL they run out by themselves, since another replica may hold them.
 func (s *Store) Recover(ctx context.Context) error {
 	return s.write(ctx, laneEvents, func(t *tx) error {
-		if t.pg {
-			return nil
+		if _, err := t.exec(`INSERT INTO installation (one, id) VALUES (1, ?) ON CONFLICT DO NOTHING`, ident.New()); err != nil || t.pg {
+			return err
 		}
 		_, err := t.exec(`UPDATE run SET lease_owner = '', lease_until = 0 WHERE status = 'running'`)
 		return err

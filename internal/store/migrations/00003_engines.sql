@@ -1,6 +1,12 @@
 -- What search engines outside hold, so that they can be fed with what they lack after anything that happens.
 
 -- +goose Up
+-- The name of this library, by which engines that several installations share tell their indexes apart.
+CREATE TABLE installation (
+    one BIGINT PRIMARY KEY, -- 1
+    id  TEXT NOT NULL
+);
+
 -- A generation of an engine's index. One serves; another is built beside it.
 CREATE TABLE engine_generation (
     engine     TEXT NOT NULL, -- elasticsearch, chroma
@@ -34,3 +40,4 @@ CREATE INDEX run_sync ON run (workspace, subject_id, ended_at) WHERE kind = 'syn
 DROP INDEX run_sync;
 DROP TABLE engine_document;
 DROP TABLE engine_generation;
+DROP TABLE installation;

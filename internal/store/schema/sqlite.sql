@@ -169,6 +169,11 @@ CREATE TABLE idempotency (
 
 CREATE INDEX idempotency_created ON idempotency (created_at);
 
+CREATE TABLE installation (
+    one BIGINT PRIMARY KEY, -- 1
+    id  TEXT NOT NULL
+);
+
 CREATE TABLE page (
     document_id TEXT NOT NULL,
     generation  BIGINT NOT NULL,
