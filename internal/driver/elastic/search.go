@@ -114,15 +114,23 @@ func ofWorkspace(ws ident.Workspace) object {
 	return object{"term": object{"workspace": string(ws)}}
 }
 
+// asked is a question with the documents that it is limited to, sorted; nil are all.
+type asked struct {
+	search.Query
+	documents []string
+}
+
+// none tells whether nothing is asked for.
+func (q asked) none() bool { return q.K <= 0 || q.Documents != nil && len(q.documents) == 0 }
+
 // filter admits a question's workspace and documents.
-func filter(q search.Query) []object {
+func (q asked) filter() []object {
 	all := []object{ofWorkspace(q.Workspace)}
 	if q.Documents == nil {
 		return all
 	}
-	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(q.Documents)), func(id string) bool { return !q.Documents[id] })
 	some := []object{}
-	for part := range slices.Chunk(ids, maxNames) {
+	for part := range slices.Chunk(q.documents, maxNames) {
 		some = append(some, object{"terms": object{"document": part}})
 	}
 	return append(all, object{"bool": object{"should": some, "minimum_should_match": 1}})
@@ -138,10 +146,14 @@ func (e *Engine) Vector(ctx context.Context, q search.Query) (search.Found, erro
 	return e.search(ctx, q, e.byMeaning)
 }
 
-type leg func(context.Context, generation, search.Query) ([]search.Candidate, error)
+type leg func(context.Context, generation, asked) ([]search.Candidate, error)
 
 // search asks once more when the index was swapped while it was searched.
-func (e *Engine) search(ctx context.Context, q search.Query, ask leg) (search.Found, error) {
+func (e *Engine) search(ctx context.Context, question search.Query, ask leg) (search.Found, error) {
+	q := asked{Query: question}
+	if q.Documents != nil {
+		q.documents = slices.DeleteFunc(slices.Sorted(maps.Keys(q.Documents)), func(id string) bool { return !q.Documents[id] })
+	}
 	g, err := e.current(ctx)
 	if err != nil {
 		return search.Found{}, fmt.Errorf("search Elasticsearch: %w", err)
@@ -172,9 +184,9 @@ func swappable(err error) bool {
 	return refused(err, http.StatusNotFound, http.StatusBadRequest) || ok && (f.Code == codePartial || f.Code == codeBusy)
 }
 
-func (e *Engine) byWords(ctx context.Context, _ generation, q search.Query) ([]search.Candidate, error) {
+func (e *Engine) byWords(ctx context.Context, _ generation, q asked) ([]search.Candidate, error) {
 	terms := distinct(q.Terms)
-	if len(terms) == 0 || q.K <= 0 || q.Documents != nil && len(q.Documents) == 0 {
+	if len(terms) == 0 || q.none() {
 		return nil, nil
 	}
 	should, counts := make([]object, len(terms)), make([]object, len(terms))
@@ -183,7 +195,7 @@ func (e *Engine) byWords(ctx context.Context, _ generation, q search.Query) ([]s
 		counts[i] = object{"term": object{"terms": t.Text}}
 	}
 	hits := shown(q)
-	hits["query"] = object{"bool": object{"filter": filter(q), "should": should, "minimum_should_match": 1}}
+	hits["query"] = object{"bool": object{"filter": q.filter(), "should": should, "minimum_should_match": 1}}
 	if q.Explain {
 		hits["explain"] = true
 	}
@@ -216,14 +228,14 @@ func (e *Engine) byWords(ctx context.Context, _ generation, q search.Query) ([]s
 	})
 }
 
-func (e *Engine) byMeaning(ctx context.Context, g generation, q search.Query) ([]search.Candidate, error) {
+func (e *Engine) byMeaning(ctx context.Context, g generation, q asked) ([]search.Candidate, error) {
 	if g.Dims == 0 || len(q.Vector) == 0 {
 		return nil, fault.Bad("body.mode", "semantic_unavailable", "There is no search by meaning here. Use the mode lexical or hybrid.")
 	}
 	if why := unfit(q.Vector, g.Dims); why != "" {
 		return nil, fault.New(fault.Invalid, "bad_vector", "The question cannot be searched by meaning: %s.", why)
 	}
-	if q.K <= 0 || q.Documents != nil && len(q.Documents) == 0 {
+	if q.none() {
 		return nil, nil
 	}
 	rescore := !e.scoreless.Load()
@@ -239,18 +251,18 @@ func (e *Engine) byMeaning(ctx context.Context, g generation, q search.Query) ([
 }
 
 // near is the search for neighbours, in the words of the server that made the index. rescore asks for exact scores.
-func near(g generation, q search.Query, rescore bool) object {
+func near(g generation, q asked, rescore bool) object {
 	in := shown(q)
 	k := min(maxHits, max(nearest, 2*q.K))
 	if g.Vectors == knn {
-		clause := object{"vector": q.Vector, "k": k, "filter": object{"bool": object{"filter": filter(q)}}}
+		clause := object{"vector": q.Vector, "k": k, "filter": object{"bool": object{"filter": q.filter()}}}
 		if rescore {
 			clause["rescore"] = object{"oversample_factor": 1}
 		}
 		in["query"] = object{"knn": object{"vector": clause}}
 		return in
 	}
-	clause := object{"field": "vector", "query_vector": q.Vector, "k": k, "num_candidates": k, "filter": filter(q)}
+	clause := object{"field": "vector", "query_vector": q.Vector, "k": k, "num_candidates": k, "filter": q.filter()}
 	if rescore {
 		clause["rescore_vector"] = object{"oversample": 1}
 	}
@@ -259,12 +271,12 @@ func near(g generation, q search.Query, rescore bool) object {
 }
 
 // shown is a search that gives as many hits as are wanted, with no more of them than we need.
-func shown(q search.Query) object {
+func shown(q asked) object {
 	return object{"size": min(q.K, maxHits), "track_total_hits": false, "_source": false, "docvalue_fields": []string{"document"}}
 }
 
 // candidates makes candidates of hits; score fills in what is its leg's.
-func candidates(a *answer, q search.Query, score func(hit, *search.Candidate)) ([]search.Candidate, error) {
+func candidates(a *answer, q asked, score func(hit, *search.Candidate)) ([]search.Candidate, error) {
 	list := make([]search.Candidate, 0, len(a.Hits.Hits))
 	for _, h := range a.Hits.Hits {
 		id, ok := strings.CutPrefix(h.ID, idOf(q.Workspace, ""))
