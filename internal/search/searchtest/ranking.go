@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -265,6 +266,7 @@ func (x *exam) swapUnderLoad() {
 	}
 	ctx, cancel := context.WithCancel(x.Context())
 	var all sync.WaitGroup
+	var done [searchers]atomic.Int64
 	for i := range searchers {
 		q := x.queries(ws)[i%len(x.queries(ws))]
 		all.Go(func() {
@@ -275,8 +277,8 @@ func (x *exam) swapUnderLoad() {
 				}
 				if err != nil || len(f.Candidates) != 1 {
 					x.Errorf("a search beside a swap: %v, %v", ids(f), err)
-					return
 				}
+				done[i].Add(1)
 			}
 		})
 	}
@@ -285,6 +287,11 @@ func (x *exam) swapUnderLoad() {
 		x.ensure(name, 3)
 		x.apply(name, ws, put("p", name, uint64(i), "apple", 1, 0, 0))
 		x.swap(name)
+		// One search may live through one swap, but not through several.
+		for j := range done {
+			before := done[j].Load()
+			x.soon(func() string { return gocmp.Diff(true, done[j].Load() > before+1) })
+		}
 	}
 	cancel()
 	all.Wait()
