@@ -1,6 +1,7 @@
 package elastic_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -13,8 +14,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestConformance runs on the real server of each kind that is there.
+// TestConformance runs on the fake, and on the real server of each kind that is there.
 func TestConformance(t *testing.T) {
+	for _, opensearch := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fake, OpenSearch %t", opensearch), func(t *testing.T) {
+			searchtest.Run(t, searchtest.Subject{Open: func(t *testing.T) search.Engine {
+				f := newFake()
+				f.opensearch = opensearch
+				return faked(t, f, elastic.Options{})
+			}})
+		})
+	}
 	for _, server := range []struct{ variable, kind string }{
 		{"TEST_ELASTICSEARCH_URL", "elasticsearch"},
 		{"TEST_OPENSEARCH_URL", "opensearch"},
@@ -28,6 +38,15 @@ func TestConformance(t *testing.T) {
 			}})
 		})
 	}
+}
+
+// faked gives an engine on a fake server.
+func faked(t *testing.T, f *fake, o elastic.Options) *elastic.Engine {
+	t.Helper()
+	o.URLs = "http://elasticsearch.invalid:9200"
+	e := opened(t, o)
+	e.Through(f)
+	return e
 }
 
 func opened(t *testing.T, o elastic.Options) *elastic.Engine {
