@@ -8,6 +8,7 @@ import (
 
 	"byline/internal/config"
 	"byline/internal/driver/chroma"
+	"byline/internal/driver/elastic"
 	"byline/internal/ops"
 	"byline/internal/search"
 )
@@ -16,6 +17,13 @@ import (
 // the library's name: engines may be shared with others.
 func engines(cfg config.Search, installation string) (list []search.Named, err error) {
 	prefix := "b" + strings.ToLower(installation[max(0, len(installation)-8):])
+	if cfg.ElasticsearchURL != "" {
+		e, err := elastic.Open(elastic.Options{URLs: cfg.ElasticsearchURL, APIKey: cfg.ElasticsearchKey, CAFile: cfg.ElasticsearchCA, Prefix: prefix})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, search.Named{Name: "elasticsearch", Engine: e})
+	}
 	if cfg.ChromaURL != "" {
 		e, err := chroma.New(cfg.ChromaURL, chroma.Options{Prefix: prefix})
 		if err != nil {

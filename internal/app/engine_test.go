@@ -3,6 +3,7 @@ package app_test
 import (
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -78,14 +79,14 @@ func (p *plug) pull(out bool) {
 // server is where a real server runs, by the name of a part of the tests.
 func server(t *testing.T, part, variable string) string {
 	t.Helper()
-	url := os.Getenv(variable)
-	if url == "" {
+	at := os.Getenv(variable)
+	if at == "" {
 		if slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), part) {
 			t.Fatalf("TEST_REQUIRE names %s, but %s is not set; scripts/%s.sh starts a server.", part, variable, part)
 		}
 		t.Skipf("%s is not set; scripts/%s.sh starts a server.", variable, part)
 	}
-	return url
+	return at
 }
 
 // state is that of an engine as the admin sees it.
@@ -108,23 +109,43 @@ func (p *person) await(what string, ok func() bool) {
 	}
 }
 
-// TestChroma: a Chroma server finds by meaning once it has everything; while it is away the embedded engine does, says so,
-// and nothing is lost.
-func TestChroma(t *testing.T) {
-	line := newPlug(t, strings.TrimPrefix(server(t, "chroma", "TEST_CHROMA_URL"), "http://"))
+// TestEngineOutside: a real server answers once it has everything; while it is away the embedded engine does, says so, and
+// nothing is lost.
+func TestEngineOutside(t *testing.T) {
+	for _, tc := range []struct{ server, variable, engine, setting string }{
+		{"chroma", "TEST_CHROMA_URL", "chroma", "CHROMADB_URL"},
+		{"elasticsearch", "TEST_ELASTICSEARCH_URL", "elasticsearch", "ELASTICSEARCH_URL"},
+		{"opensearch", "TEST_OPENSEARCH_URL", "elasticsearch", "ELASTICSEARCH_URL"},
+	} {
+		t.Run(tc.server, func(t *testing.T) {
+			u, err := url.Parse(server(t, tc.server, tc.variable))
+			if err != nil {
+				t.Fatal(err)
+			}
+			line := newPlug(t, u.Host)
+			u.Host = line.Addr().String()
+			settings := []string{tc.setting + "=" + u.String()}
+			if ca := os.Getenv("TEST_ELASTICSEARCH_CA"); ca != "" && u.Scheme == "https" {
+				settings = append(settings, "ELASTICSEARCH_CA_FILE="+ca)
+			}
+			testEngine(t, tc.engine, line, settings)
+		})
+	}
+}
+
+func testEngine(t *testing.T, engine string, line *plug, settings []string) {
 	dir := t.TempDir()
-	setting := "CHROMADB_URL=http://" + line.Addr().String()
-	s := open(t, dir, setting)
+	s := open(t, dir, settings...)
 	p := s.register("owner@example.com")
 	first := p.document("first.md", "# Rivers\n\nThe Danube flows through Vienna and Budapest.")
-	p.await("chroma serves", func() bool { return p.state("chroma") == "serving" })
+	p.await("it serves", func() bool { return p.state(engine) == "serving" })
 	ask := func(text string) reply {
 		return p.want(200, "POST", "/api/v1/documents/search", map[string]any{"query": text, "mode": "semantic"})
 	}
 	found := func(r reply, document string) bool {
 		return slices.ContainsFunc(r.list("results"), func(hit any) bool { return hit.(obj)["document_id"] == document })
 	}
-	if r := ask("Which cities are on the Danube?"); r.str("engine") != "chroma" || !found(r, first) {
+	if r := ask("Which cities are on the Danube?"); r.str("engine") != engine || !found(r, first) {
 		t.Errorf("%v", r.body)
 	}
 
@@ -136,14 +157,14 @@ func TestChroma(t *testing.T) {
 	}
 	second := p.document("second.md", "# Mountains\n\nMont Blanc is the highest summit of the Alps.")
 	p.want(200, "DELETE", "/api/v1/documents/"+first, nil)
-	p.await("chroma is known to be away", func() bool { return p.state("chroma") == "degraded" })
+	p.await("it is known to be away", func() bool { return p.state(engine) == "degraded" })
 
 	line.pull(false)
-	p.await("chroma serves again", func() bool { return p.state("chroma") == "serving" })
-	if r := ask("What is the tallest peak?"); r.str("engine") != "chroma" || !found(r, second) || found(r, first) {
+	p.await("it serves again", func() bool { return p.state(engine) == "serving" })
+	if r := ask("What is the tallest peak?"); r.str("engine") != engine || !found(r, second) || found(r, first) {
 		t.Errorf("%v", r.body)
 	}
-	if problems := p.compare(dir, setting); len(problems) > 0 {
+	if problems := p.compare(dir, settings); len(problems) > 0 {
 		t.Error(problems)
 	}
 }

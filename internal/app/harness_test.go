@@ -400,17 +400,13 @@ func (p *person) readEvents(r io.Reader, stop func(event) bool) []event {
 // verify runs `byline verify --contains` beside the running system.
 func (p *person) verify(dir string, contains ...string) []string {
 	p.t.Helper()
-	return p.compare(dir, "", contains...)
+	return p.compare(dir, nil, contains...)
 }
 
-// compare runs `byline verify --engine` with a setting.
-func (p *person) compare(dir, setting string, contains ...string) []string {
+// compare runs `byline verify --engine` with settings.
+func (p *person) compare(dir string, settings []string, contains ...string) []string {
 	p.t.Helper()
-	environ := []string{"BYLINE_DATA=" + dir}
-	if setting != "" {
-		environ = append(environ, setting)
-	}
-	cfg, _, err := config.Load(config.Sources{Environ: environ, Dir: p.t.TempDir()})
+	cfg, _, err := config.Load(config.Sources{Environ: append([]string{"BYLINE_DATA=" + dir}, settings...), Dir: p.t.TempDir()})
 	if err != nil {
 		p.t.Fatal(err)
 	}

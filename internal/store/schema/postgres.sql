@@ -169,6 +169,12 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_created ON idempotency USING btree (created_at);
 
+CREATE TABLE installation (
+    one bigint NOT NULL,
+    id text NOT NULL,
+    CONSTRAINT installation_pkey PRIMARY KEY (one)
+);
+
 CREATE TABLE page (
     document_id text NOT NULL,
     generation bigint NOT NULL,
