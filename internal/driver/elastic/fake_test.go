@@ -441,30 +441,32 @@ type fakeHit struct {
 	doc   fakeDoc
 }
 
-// score is BM25 of the terms that should match.
-func (q *fakeQuery) score(i *fakeIndex, d fakeDoc, h *fakeHit) {
-	if q == nil || q.Bool == nil {
-		return
+// scorer gives BM25 of the terms that should match.
+func (q *fakeQuery) scorer(i *fakeIndex) func(*fakeHit) {
+	if q == nil || q.Bool == nil || len(q.Bool.Should) == 0 {
+		return func(*fakeHit) {}
 	}
-	total := 0.0
-	for _, o := range i.docs {
-		total += float64(len(strings.Split(o.Terms, " ")))
-	}
-	n := float64(len(i.docs))
+	var terms []fakeTerm
 	for _, s := range q.Bool.Should {
 		for _, raw := range s.Term {
-			t := term(raw)
-			tf, df := d.count(t.Value), 0.0
+			terms = append(terms, term(raw))
+		}
+	}
+	n, total, df := float64(len(i.docs)), 0.0, make([]float64, len(terms))
+	for _, d := range i.docs {
+		total += float64(len(strings.Split(d.Terms, " ")))
+		for j, t := range terms {
+			df[j] += min(1, d.count(t.Value))
+		}
+	}
+	return func(h *fakeHit) {
+		for j, t := range terms {
+			tf := h.doc.count(t.Value)
 			if tf == 0 {
 				continue
 			}
-			for _, o := range i.docs {
-				if o.count(t.Value) > 0 {
-					df++
-				}
-			}
-			idf := math.Log(1 + (n-df+.5)/(df+.5))
-			score := t.Boost * idf * tf / (tf + 1.2*(.25+.75*float64(len(strings.Split(d.Terms, " ")))/(total/n)))
+			idf := math.Log(1 + (n-df[j]+.5)/(df[j]+.5))
+			score := t.Boost * idf * tf / (tf + 1.2*(.25+.75*float64(len(strings.Split(h.doc.Terms, " ")))/(total/n)))
 			h.score += score
 			h.names = append(h.names, t.Name)
 			h.why = append(h.why, object{"value": score, "description": "weight(terms:" + t.Value + " in 0) [PerFieldSimilarity], result of:", "details": []object{
@@ -510,6 +512,7 @@ func (f *fake) search(name string, body []byte) (int, any) {
 	if vector != nil && len(vector) != i.dims {
 		return no(400, "search_phase_execution_exception", "the query vector has a different dimension [%d] than the index vectors [%d]", len(vector), i.dims)
 	}
+	score := query.scorer(i)
 	hits := []fakeHit{}
 	for id, d := range i.docs {
 		if !query.matches(d) || vector != nil && d.Vector == nil {
@@ -519,7 +522,7 @@ func (f *fake) search(name string, body []byte) (int, any) {
 		if vector != nil {
 			h.score = (1 + cosine(vector, d.Vector)) / 2
 		} else {
-			query.score(i, d, &h)
+			score(&h)
 		}
 		hits = append(hits, h)
 	}

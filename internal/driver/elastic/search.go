@@ -178,10 +178,11 @@ func (e *Engine) search(ctx context.Context, question search.Query, ask leg) (se
 	return search.Found{Candidates: list, Total: len(list)}, nil
 }
 
-// swappable tells whether an error can come from an index that another one replaces.
+// swappable tells whether an error can come from an index that another one replaces: it is gone, its shards are, or its
+// vectors are of other dimensions.
 func swappable(err error) bool {
 	f, ok := errors.AsType[*fault.Error](err)
-	return refused(err, http.StatusNotFound, http.StatusBadRequest) || ok && (f.Code == codePartial || f.Code == codeBusy)
+	return refused(err, http.StatusNotFound, http.StatusBadRequest, http.StatusServiceUnavailable) || ok && f.Code == codePartial
 }
 
 func (e *Engine) byWords(ctx context.Context, _ generation, q asked) ([]search.Candidate, error) {
