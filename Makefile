@@ -53,7 +53,7 @@ bench: bench-http bench-pdf bench-events ## measure what bench/README.md describ
 bench-%: build
 	cd bench && go run ./$*
 
-torture: ## kill -9 at 200 random moments of upload, processing and writing (SEEDS=n)
+torture: ## kill -9 at 200 random moments of upload, processing and writing (SEEDS=n), and under 120 readers
 	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./cmd/byline
 
 generate: ## write the files that are made from the code: configuration page, .env.example, OpenAPI, schema snapshots

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"byline/bench/internal/paper"
 	"byline/bench/internal/proc"
 )
 
@@ -29,7 +30,7 @@ var (
 	rounds = flag.Int("rounds", 3, "measured rounds; medians are printed")
 	rate   = flag.Int("rate", 20, "tokens a second of each run")
 	tokens = flag.Int("tokens", 200, "of each run")
-	only   = flag.String("only", "", "one part: many (readers), alone")
+	only   = flag.String("only", "", "one part: many (readers), alone, beside")
 	prof   = flag.String("profile", "", "write a CPU profile of byline's last round")
 )
 
@@ -46,6 +47,12 @@ func main() {
 	build := exec.Command("go", "test", "-c", "-o", script, "./internal/app")
 	build.Dir, build.Env, build.Stderr = "..", append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
 	proc.Check(build.Run())
+	if *only == "" || *only == "beside" {
+		beside(script, dir)
+	}
+	if *only == "beside" {
+		return
+	}
 	fmt.Printf("%d tokens a run at %d/s; CPU of the server per token and reader\n\n| runs x readers | byline | bare net/http | fastapi | load |\n|---|---|---|---|---|\n", *tokens, *rate)
 	for _, m := range []struct {
 		name          string
@@ -67,6 +74,28 @@ func main() {
 			fastapi = fmt.Sprintf("%.1f µs", proc.Median(c))
 		}
 		fmt.Printf("| %d x %d | %.1f µs | %.1f µs | %s | %s |\n", m.runs, m.readers, proc.Median(a), proc.Median(b), fastapi, proc.Load())
+	}
+}
+
+// beside measures how long events take until they are kept while a PDF of 1,600 pages is read and segments are merged.
+func beside(script, dir string) {
+	const papers = 60 // enough to merge as long as the PDF is read
+	for i := range papers {
+		proc.Check(os.WriteFile(filepath.Join(dir, fmt.Sprintf("paper-%d.md", i)), []byte(paper.Prose(uint64(i), 1<<20)), 0o600))
+	}
+	proc.Check(os.WriteFile(filepath.Join(dir, "long.pdf"), paper.PDF(5, 1600, 0), 0o600))
+	for range *rounds {
+		cmd := exec.Command(script, "-test.run", "^TestMeasureAppends$", "-test.timeout", "0")
+		if *prof != "" {
+			cmd.Args = append(cmd.Args, "-test.cpuprofile", *prof)
+		}
+		cmd.Env = append(os.Environ(), "BENCH_PAPERS="+dir, "BENCH_RUNS=200", "BENCH_RATE="+strconv.Itoa(*rate))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			log.Fatalf("%v: %s", err, out)
+		}
+		line, _, _ := bytes.Cut(out, []byte("\n"))
+		fmt.Printf("%s (load %s)\n", line, proc.Load())
 	}
 }
 

@@ -3,13 +3,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"log"
-	"mime/multipart"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"byline/bench/internal/proc"
 )
 
 var (
@@ -31,126 +31,68 @@ var (
 )
 
 func main() {
+	if name := os.Getenv("BENCH_BARE"); name != "" {
+		bare(name)
+		return
+	}
 	flag.Parse()
 	var err error
 	*binary, err = filepath.Abs(*binary) // servers are started in another directory
-	check(err)
+	proc.Check(err)
 	dir, err := os.MkdirTemp("", "byline-bench-*")
-	check(err)
+	proc.Check(err)
 	defer os.RemoveAll(dir)
-	if *python == "" {
-		*python = venv(dir)
-	}
 	ours := startOurs(dir)
-	defer ours.stop()
-	theirs := startPeer(dir)
-	defer theirs.stop()
+	defer ours.Stop()
 	fill(ours)
 	for _, part := range []struct {
 		name string
 		do   func()
-	}{{"table", func() { table(ours, theirs) }}, {"logins", func() { logins(ours) }}, {"starts", func() { starts(dir) }}, {"memory", func() { memory(ours) }}} {
+	}{{"table", func() { table(dir, ours) }}, {"logins", func() { logins(ours) }}, {"starts", func() { starts(dir) }}, {"memory", func() { memory(ours) }}} {
 		if *only == "" || *only == part.name {
 			part.do()
 		}
 	}
 }
 
-// server is a measured process.
-type server struct {
-	name, base, token string
-	cmd               *exec.Cmd
-}
-
-func (s *server) stop() {
-	s.cmd.Process.Signal(os.Interrupt)
-	s.cmd.Wait()
-}
-
-// cpu is the user and system time that the process has used so far.
-func (s *server) cpu() time.Duration {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
-	check(err)
-	f := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+2:]))
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
-func (s *server) rss() float64 {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	check(err)
-	for line := range strings.SplitSeq(string(data), "\n") {
-		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(v)[0])
-			return float64(kb) / 1024
-		}
-	}
-	return 0
-}
-
-func startOurs(dir string) *server {
-	s := &server{name: "byline", base: "http://127.0.0.1:18000"}
-	s.cmd = exec.Command(*binary, "serve", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:18000")
-	s.cmd.Env = append(os.Environ(), "BYLINE_LIMITS=off")
-	s.cmd.Dir = dir
-	s.cmd.Stderr = os.Stderr
-	check(s.cmd.Start())
-	wait(s.base + "/health")
-	call(s, "POST", "/api/v1/auth/register", `{"email":"owner@example.com","password":"correct horse battery"}`)
-	s.login()
+func startOurs(dir string) *proc.Server {
+	s := proc.Start(*binary, dir, "18000", "BYLINE_LIMITS=off")
+	s.Register()
 	return s
 }
 
-func (s *server) login() {
-	var t struct {
-		AccessToken string `json:"access_token"`
-	}
-	check(json.Unmarshal(call(s, "POST", "/api/v1/auth/login", `{"email":"owner@example.com","password":"correct horse battery"}`), &t))
-	s.token = t.AccessToken
-}
-
-func startPeer(dir string) *server {
-	s := &server{name: "fastapi", base: "http://127.0.0.1:18101"}
-	// Once without measuring, so that the bytecode is there.
-	s.cmd = exec.Command(*python, "-m", "uvicorn", "app:app", "--port", "18101", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error")
-	s.cmd.Dir = "peers"
+func startPeer(dir string) *proc.Server {
+	s := &proc.Server{Base: "http://127.0.0.1:18101"}
+	s.Cmd = exec.Command(*python, "-m", "uvicorn", "app:app", "--port", "18101", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error")
+	s.Cmd.Dir = "peers"
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "PYTHONDONTWRITEBYTECODE=") {
-			s.cmd.Env = append(s.cmd.Env, e)
+			s.Cmd.Env = append(s.Cmd.Env, e)
 		}
 	}
-	s.cmd.Env = append(s.cmd.Env, "PEER_DB="+filepath.Join(dir, "peer.sqlite"))
-	s.cmd.Stderr = os.Stderr
-	check(s.cmd.Start())
-	wait(s.base + "/health")
+	s.Cmd.Env = append(s.Cmd.Env, "PEER_DB="+filepath.Join(dir, "peer.sqlite"))
+	s.Cmd.Stderr = os.Stderr
+	proc.Check(s.Cmd.Start())
+	proc.Wait(s.Base + "/health")
 	var t struct {
 		AccessToken string `json:"access_token"`
 	}
-	check(json.Unmarshal(call(s, "POST", "/token", ""), &t))
-	s.token = t.AccessToken
+	proc.Check(json.Unmarshal(s.Call("POST", "/token", ""), &t))
+	s.Token = t.AccessToken
 	return s
 }
 
 // fill uploads 200 documents, as many as the peer has.
-func fill(s *server) {
+func fill(s *proc.Server) {
 	for i := range 200 {
-		var b bytes.Buffer
-		form := multipart.NewWriter(&b)
-		part, err := form.CreateFormFile("file", fmt.Sprintf("document-%d.md", i))
-		check(err)
-		fmt.Fprintf(part, "# Document %d\n\nThe boiler of house %d was replaced in spring, and its heating costs fell by %d percent.\n", i, i, i%40)
-		check(form.Close())
-		req, err := http.NewRequest("POST", s.base+"/api/v1/documents/upload", &b)
-		check(err)
-		req.Header.Set("Content-Type", form.FormDataContentType())
-		do(s, req)
+		text := fmt.Sprintf("# Document %d\n\nThe boiler of house %d was replaced in spring, and its heating costs fell by %d percent.\n", i, i, i%40)
+		s.Upload(fmt.Sprintf("document-%d.md", i), strings.NewReader(text), "")
 	}
 	for {
 		var page struct {
 			Total int `json:"total"`
 		}
-		check(json.Unmarshal(call(s, "GET", "/api/v1/documents?status=completed&limit=1", ""), &page))
+		proc.Check(json.Unmarshal(s.Call("GET", "/api/v1/documents?status=completed&limit=1", ""), &page))
 		if page.Total == 200 {
 			return
 		}
@@ -163,7 +105,12 @@ type route struct {
 	bare                               bool
 }
 
-func table(ours, theirs *server) {
+func table(dir string, ours *proc.Server) {
+	if *python == "" {
+		*python = venv(dir)
+	}
+	theirs := startPeer(dir)
+	defer theirs.Stop()
 	routes := []route{
 		{name: "health", method: "GET", path: "/health", peerPath: "/health"},
 		{name: "authenticated read (me)", method: "GET", path: "/api/v1/auth/me", peerPath: "/api/v1/auth/me"},
@@ -172,9 +119,9 @@ func table(ours, theirs *server) {
 	}
 	fmt.Printf("| route | byline /CPU-s | fastapi /CPU-s | byline : fastapi | bare net/http /CPU-s | CPU of byline : bare |\n|---|---|---|---|---|---|\n")
 	for _, r := range routes {
-		bareServer := (*server)(nil)
+		bareServer := (*proc.Server)(nil)
 		if r.bare {
-			bareServer = startBare(call(ours, r.method, r.path, r.body))
+			bareServer = startBare(ours.Call(r.method, r.path, r.body))
 		}
 		var a, b, c []float64
 		for range *rounds {
@@ -184,10 +131,10 @@ func table(ours, theirs *server) {
 				c = append(c, measure(bareServer, r, "/"))
 			}
 		}
-		fmt.Printf("| %s | %.0f | %.0f | %.1fx |", r.name, median(a), median(b), median(a)/median(b))
+		fmt.Printf("| %s | %.0f | %.0f | %.1fx |", r.name, proc.Median(a), proc.Median(b), proc.Median(a)/proc.Median(b))
 		if bareServer != nil {
-			fmt.Printf(" %.0f | %.1fx |\n", median(c), median(c)/median(a))
-			bareServer.stop()
+			fmt.Printf(" %.0f | %.1fx |\n", proc.Median(c), proc.Median(c)/proc.Median(a))
+			bareServer.Stop()
 		} else {
 			fmt.Printf(" | |\n")
 		}
@@ -195,48 +142,47 @@ func table(ours, theirs *server) {
 }
 
 // startBare serves the same bytes by net/http and nothing else: this very program in another process.
-func startBare(body []byte) *server {
+func startBare(body []byte) *proc.Server {
 	f, err := os.CreateTemp("", "bare-*")
-	check(err)
+	proc.Check(err)
 	f.Write(body)
-	check(f.Close())
-	s := &server{name: "bare", base: "http://127.0.0.1:18102"}
-	s.cmd = exec.Command(os.Args[0])
-	s.cmd.Env = append(os.Environ(), "BENCH_BARE="+f.Name())
-	check(s.cmd.Start())
-	wait(s.base)
+	proc.Check(f.Close())
+	s := &proc.Server{Base: "http://127.0.0.1:18102"}
+	s.Cmd = exec.Command(os.Args[0])
+	s.Cmd.Env = append(os.Environ(), "BENCH_BARE="+f.Name())
+	proc.Check(s.Cmd.Start())
+	proc.Wait(s.Base)
 	return s
 }
 
-func init() {
-	if name := os.Getenv("BENCH_BARE"); name != "" {
-		body, err := os.ReadFile(name)
-		check(err)
-		os.Remove(name)
-		check(http.ListenAndServe("127.0.0.1:18102", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			w.Write(body)
-		})))
-	}
+// bare sends a file as the answer to everything.
+func bare(name string) {
+	body, err := os.ReadFile(name)
+	proc.Check(err)
+	proc.Check(os.Remove(name))
+	proc.Check(http.ListenAndServe("127.0.0.1:18102", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(body)
+	})))
 }
 
 // measure gives requests per CPU-second of one round of wrk.
-func measure(s *server, r route, path string) float64 {
-	args := []string{"-t1", "-c16", fmt.Sprintf("-d%ds", int(length.Seconds())), "-H", "Authorization: Bearer " + s.token}
+func measure(s *proc.Server, r route, path string) float64 {
+	args := []string{"-t1", "-c16", fmt.Sprintf("-d%ds", int(length.Seconds())), "-H", "Authorization: Bearer " + s.Token}
 	if r.body != "" {
 		script, err := os.CreateTemp("", "wrk-*.lua")
-		check(err)
+		proc.Check(err)
 		defer os.Remove(script.Name())
 		fmt.Fprintf(script, "wrk.method=%q wrk.body=%q wrk.headers[\"Content-Type\"]=\"application/json\"", r.method, r.body)
-		check(script.Close())
+		proc.Check(script.Close())
 		args = append(args, "-s", script.Name())
 	}
-	before := s.cpu()
-	out, err := exec.Command("wrk", append(args, s.base+path)...).CombinedOutput()
+	before := s.CPU()
+	out, err := exec.Command("wrk", append(args, s.Base+path)...).CombinedOutput()
 	if err != nil || strings.Contains(string(out), "Non-2xx") {
-		log.Fatalf("wrk %s%s: %v\n%s", s.base, path, err, out)
+		log.Fatalf("wrk %s%s: %v\n%s", s.Base, path, err, out)
 	}
-	used := s.cpu() - before
+	used := s.CPU() - before
 	for line := range strings.SplitSeq(string(out), "\n") {
 		if f := strings.Fields(line); len(f) > 2 && f[1] == "requests" {
 			n, _ := strconv.Atoi(f[0])
@@ -248,7 +194,7 @@ func measure(s *server, r route, path string) float64 {
 }
 
 // logins compares the p99 of another request while four clients log in without pause with that of quiet times.
-func logins(s *server) {
+func logins(s *proc.Server) {
 	var ratios, alone, beside []float64
 	for range *rounds {
 		quiet := p99(s, *length)
@@ -262,10 +208,10 @@ func logins(s *server) {
 					case <-stop:
 						return
 					default:
-						req, _ := http.NewRequest("POST", s.base+"/api/v1/auth/login", strings.NewReader(`{"email":"owner@example.com","password":"correct horse battery"}`))
+						req, _ := http.NewRequest("POST", s.Base+"/api/v1/auth/login", strings.NewReader(`{"email":"owner@example.com","password":"correct horse battery"}`))
 						req.Header.Set("Content-Type", "application/json")
 						resp, err := apart.Do(req)
-						check(err)
+						proc.Check(err)
 						io.Copy(io.Discard, resp.Body)
 						resp.Body.Close()
 					}
@@ -279,11 +225,11 @@ func logins(s *server) {
 		alone, beside = append(alone, quiet.Seconds()*1000), append(beside, busy.Seconds()*1000)
 	}
 	fmt.Printf("\np99 of authenticated reads while 4 clients log in : alone = %.2fx (%.2f ms : %.2f ms, medians of %d)\n",
-		median(ratios), median(beside), median(alone), *rounds)
+		proc.Median(ratios), proc.Median(beside), proc.Median(alone), *rounds)
 }
 
 // p99 of one client that asks every two milliseconds: a steady load, so that the figure is latency and not queueing.
-func p99(s *server, d time.Duration) time.Duration {
+func p99(s *proc.Server, d time.Duration) time.Duration {
 	var all []time.Duration
 	end := time.Now().Add(d)
 	t := time.NewTicker(2 * time.Millisecond)
@@ -291,7 +237,7 @@ func p99(s *server, d time.Duration) time.Duration {
 	for time.Now().Before(end) {
 		<-t.C
 		began := time.Now()
-		call(s, "GET", "/api/v1/auth/me", "")
+		s.Call("GET", "/api/v1/auth/me", "")
 		all = append(all, time.Since(began))
 	}
 	slices.Sort(all)
@@ -302,26 +248,24 @@ func p99(s *server, d time.Duration) time.Duration {
 func starts(dir string) {
 	var took []float64
 	for i := range 2 * *rounds {
-		data := filepath.Join(dir, fmt.Sprintf("empty-%d", i))
-		cmd := exec.Command(*binary, "serve", "--data", data, "--listen", "127.0.0.1:18001")
-		cmd.Dir = dir
+		empty := filepath.Join(dir, fmt.Sprintf("empty-%d", i))
+		proc.Check(os.Mkdir(empty, 0o700))
 		began := time.Now()
-		check(cmd.Start())
-		wait("http://127.0.0.1:18001/readyz")
+		s := proc.Start(*binary, empty, "18001")
 		took = append(took, time.Since(began).Seconds())
-		cmd.Process.Signal(os.Interrupt)
-		cmd.Wait()
+		s.Stop()
 	}
-	fmt.Printf("ready with an empty library: %.3f s (median of %d)\n", median(took), len(took))
+	fmt.Printf("ready with an empty library: %.3f s (median of %d)\n", proc.Median(took), len(took))
 }
 
-func memory(s *server) {
+func memory(s *proc.Server) {
 	for range 100 {
-		s.login()
+		s.Login()
 	}
-	at := s.rss()
+	at, _ := s.RSS()
 	time.Sleep(*idle)
-	fmt.Printf("resident after 100 logins: %.0f MB at once, %.0f MB idle after %v\n", at, s.rss(), *idle)
+	after, _ := s.RSS()
+	fmt.Printf("resident after 100 logins: %.0f MB at once, %.0f MB idle after %v\n", at, after, *idle)
 }
 
 func venv(dir string) string {
@@ -333,52 +277,4 @@ func venv(dir string) string {
 		}
 	}
 	return filepath.Join(env, "bin/python")
-}
-
-func call(s *server, method, path, body string) []byte {
-	req, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
-	check(err)
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	return do(s, req)
-}
-
-func do(s *server, req *http.Request) []byte {
-	if s.token != "" {
-		req.Header.Set("Authorization", "Bearer "+s.token)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	check(err)
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	check(err)
-	if resp.StatusCode >= 300 {
-		log.Fatalf("%s %s: %s\n%s", req.Method, req.URL, resp.Status, data)
-	}
-	return data
-}
-
-func wait(url string) {
-	for range 3000 {
-		if resp, err := http.Get(url); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	log.Fatalf("%s never answered", url)
-}
-
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
-func check(err error) {
-	if err != nil {
-		log.Fatal(err)
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"byline/bench/internal/paper"
 	"byline/bench/internal/proc"
 )
 
@@ -49,48 +50,6 @@ func start(dir string, env ...string) *proc.Server {
 	return s
 }
 
-// prose makes text of about size bytes: paragraphs under headings, from a vocabulary whose words are as unequally frequent
-// as those of a language.
-func prose(seed uint64, size int) string {
-	r := rand.New(rand.NewPCG(seed, 1))
-	words := vocabulary()
-	z := rand.NewZipf(r, 1.1, 8, uint64(len(words)-1))
-	var b strings.Builder
-	for n := 0; b.Len() < size; n++ {
-		if n%6 == 0 {
-			fmt.Fprintf(&b, "## Chapter %d of %s %s\n\n", n/6, words[z.Uint64()], words[z.Uint64()])
-		}
-		for range 3 + r.IntN(4) {
-			for i := range 9 + r.IntN(14) {
-				w := words[z.Uint64()]
-				if i == 0 {
-					w = strings.ToUpper(w[:1]) + w[1:]
-				} else {
-					b.WriteByte(' ')
-				}
-				b.WriteString(w)
-			}
-			b.WriteString(". ")
-		}
-		b.WriteString("\n\n")
-	}
-	return b.String()[:size]
-}
-
-func vocabulary() []string {
-	r := rand.New(rand.NewPCG(7, 7))
-	list := strings.Fields("the of and to in is that for it was on are as with be by at this from or an which have not but can")
-	syllables := strings.Fields("ba ter con ing ro mi sta ple der an tion vel or ness cha re li dom fer gu hi ous ment ka lo pri su tra en wi")
-	for len(list) < 30000 {
-		w := ""
-		for range 1 + r.IntN(4) {
-			w += syllables[r.IntN(len(syllables))]
-		}
-		list = append(list, w)
-	}
-	return list
-}
-
 func markdown(dir string) {
 	s := start(dir)
 	defer s.Stop()
@@ -99,7 +58,7 @@ func markdown(dir string) {
 	for n := range *rounds + 1 {
 		before := s.CPU()
 		for i := range each {
-			s.Completed(s.Upload(fmt.Sprintf("text-%d-%d.md", n, i), strings.NewReader(prose(uint64(n*each+i), 1<<20)), ""))
+			s.Completed(s.Upload(fmt.Sprintf("text-%d-%d.md", n, i), strings.NewReader(paper.Prose(uint64(n*each+i), 1<<20)), ""))
 		}
 		if n > 0 { // the first one warms
 			cpu = append(cpu, (s.CPU()-before).Seconds()*1000/each)
@@ -111,7 +70,7 @@ func markdown(dir string) {
 func short(dir string) {
 	s := start(dir)
 	defer s.Stop()
-	s.Completed(s.Upload("warm.pdf", bytes.NewReader(pdf(1, 1, 0)), "")) // compiles the engine
+	s.Completed(s.Upload("warm.pdf", bytes.NewReader(paper.PDF(1, 1, 0)), "")) // compiles the engine
 	var small, whole []float64
 	for n := range *rounds {
 		for _, m := range []struct {
@@ -122,7 +81,7 @@ func short(dir string) {
 			before := s.CPU()
 			for i := range each {
 				name := fmt.Sprintf("d-%d-%d-%d.pdf", m.pages, n, i)
-				s.Completed(s.Upload(name, bytes.NewReader(pdf(uint64(100+n*each+i), m.pages, m.image)), ""))
+				s.Completed(s.Upload(name, bytes.NewReader(paper.PDF(uint64(100+n*each+i), m.pages, m.image)), ""))
 			}
 			*m.to = append(*m.to, (s.CPU()-before).Seconds()*1000/each)
 		}
@@ -140,7 +99,7 @@ func memory(dir string) {
 		data, err = os.ReadFile(*long)
 		proc.Check(err)
 	} else {
-		data = pdf(5, 1600, 0)
+		data = paper.PDF(5, 1600, 0)
 	}
 	began, before := time.Now(), s.CPU()
 	own, all := s.Peak(func() { s.Completed(s.Upload("long.pdf", bytes.NewReader(data), "")) })
@@ -167,7 +126,7 @@ func (n noise) Read(p []byte) (int, error) { return n.r.Read(p) }
 func draft(dir string) {
 	bin, err := filepath.Abs(*binary)
 	proc.Check(err)
-	proc.Check(os.WriteFile(filepath.Join(dir, "text.md"), []byte(prose(3, 100*3000)), 0o600))
+	proc.Check(os.WriteFile(filepath.Join(dir, "text.md"), []byte(paper.Prose(3, 100*3000)), 0o600))
 	var took []float64
 	for n := range *rounds {
 		cmd := exec.Command(bin, "draft", "--data", filepath.Join(dir, fmt.Sprint("data", n)), "--title", "What the chapters say", "text.md", "-o", fmt.Sprint("post", n, ".md"), "--quiet")
@@ -189,7 +148,7 @@ func library(dir string) {
 	for n := 0; size(dir) < 1e9; n++ {
 		ids := make([]string, 10)
 		for i := range ids {
-			ids[i] = s.Upload(fmt.Sprintf("text-%d-%d.md", n, i), strings.NewReader(prose(uint64(n*len(ids)+i), 1<<20)), "")
+			ids[i] = s.Upload(fmt.Sprintf("text-%d-%d.md", n, i), strings.NewReader(paper.Prose(uint64(n*len(ids)+i), 1<<20)), "")
 		}
 		for _, id := range ids {
 			s.Completed(id)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +38,7 @@ func seeds(t *testing.T) int {
 type victim struct {
 	t          *testing.T
 	dir, bin   string
+	settings   []string
 	cmd        *exec.Cmd
 	mu         sync.Mutex // guards url and token, which change with each start
 	url, token string
@@ -59,13 +60,14 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-func newVictim(t *testing.T) *victim {
+// newVictim starts a server with settings such as "BYLINE_WORKERS=60".
+func newVictim(t *testing.T, settings ...string) *victim {
 	t.Helper()
 	bin, err := buildOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victim{t: t, dir: t.TempDir(), bin: bin}
+	v := &victim{t: t, dir: t.TempDir(), bin: bin, settings: settings}
 	v.start()
 	t.Cleanup(func() { v.kill() })
 	return v
@@ -76,7 +78,7 @@ func (v *victim) start() {
 	os.Remove(filepath.Join(v.dir, "serve.json")) //nolint:errcheck // of the one that was killed
 	v.cmd = exec.Command(v.bin, "serve", "--data", v.dir, "--listen", "127.0.0.1:0")
 	v.cmd.Dir = v.dir
-	v.cmd.Env = append(os.Environ(), "HOME="+v.dir)
+	v.cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + v.dir}, v.settings)
 	var log bytes.Buffer
 	v.cmd.Stderr = &log
 	if err := v.cmd.Start(); err != nil {
@@ -277,89 +279,6 @@ func TestKillDuringProcessing(t *testing.T) {
 	v.sound()
 }
 
-// reader follows a run through kills as EventSource does: it comes again with the id of its last event.
-type reader struct {
-	last     int64
-	text     map[string]string
-	order    []string
-	problems []string
-	end      string
-}
-
-func (v *victim) read(ctx context.Context, runID string) *reader {
-	rd := &reader{text: map[string]string{}}
-	for ctx.Err() == nil && rd.end == "" {
-		resp, err := v.request(ctx, "GET", "/runs/"+runID+"/events", nil, "Accept", "text/event-stream", "Last-Event-ID", strconv.FormatInt(rd.last, 10))
-		if err != nil || resp.StatusCode != 200 {
-			if err == nil {
-				resp.Body.Close()
-			}
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		sc := bufio.NewScanner(resp.Body)
-		sc.Buffer(nil, 16<<20)
-		data := ""
-		for sc.Scan() { // an event is one when its blank line has come: what a kill cut off is not
-			if line := sc.Text(); line == "" && data != "" {
-				rd.take(data)
-				data = ""
-			} else if d, ok := strings.CutPrefix(line, "data: "); ok {
-				data = d
-			}
-		}
-		resp.Body.Close()
-	}
-	return rd
-}
-
-func (rd *reader) take(data string) {
-	var e struct {
-		Seq  int64  `json:"seq"`
-		Type string `json:"type"`
-		Data struct {
-			Channel string `json:"channel"`
-			Section string `json:"section_id"`
-			Offset  int    `json:"offset"`
-			Text    string `json:"text"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal([]byte(data), &e); err != nil {
-		rd.problems = append(rd.problems, err.Error())
-		return
-	}
-	if e.Seq != rd.last+1 {
-		rd.problems = append(rd.problems, fmt.Sprintf("seq %d behind %d", e.Seq, rd.last))
-	}
-	rd.last = e.Seq
-	d := e.Data
-	switch e.Type {
-	case "token":
-		old, known := rd.text[d.Section]
-		if !known {
-			rd.order = append(rd.order, d.Section)
-		}
-		if d.Offset != len(old) {
-			rd.problems = append(rd.problems, fmt.Sprintf("seq %d: token of %s at %d behind %d bytes", e.Seq, d.Section, d.Offset, len(old)))
-		}
-		rd.text[d.Section] = old + d.Text
-	case "reset":
-		if _, known := rd.text[d.Section]; known {
-			rd.text[d.Section] = ""
-		}
-	case "run.completed", "run.failed", "run.cancelled":
-		rd.end = e.Type
-	}
-}
-
-func (rd *reader) whole() string {
-	var b strings.Builder
-	for _, s := range rd.order {
-		b.WriteString(rd.text[s])
-	}
-	return b.String()
-}
-
 func TestKillDuringGeneration(t *testing.T) {
 	v := newVictim(t)
 	var ids []string
@@ -378,7 +297,7 @@ func TestKillDuringGeneration(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 		readers := make(chan *reader, 2)
 		for range cap(readers) {
-			go func() { readers <- v.read(ctx, started.Run.ID) }()
+			go func() { readers <- v.read(ctx, started.Run.ID, nil) }()
 		}
 		for range 1 + r.IntN(3) { // up to three kills of one run
 			time.Sleep(time.Duration(r.IntN(150_000)) * time.Microsecond)

@@ -80,7 +80,7 @@ func (d *desk) Search(ctx context.Context, q search.Question) (search.Answer, er
 	if err := d.hooks.call(&d.hooks.search); err != nil {
 		return search.Answer{}, err
 	}
-	return search.New(d.store, search.NewEmbedded(d.store, 1<<20)).Search(ctx, q)
+	return search.New(d.store, search.NewEmbedded(d.store, 1<<20), nil).Search(ctx, q)
 }
 
 func (d *desk) AddVersion(ctx context.Context, l runs.Lease, r draft.Result, events ...runs.NewEvent) (draft.Version, error) {

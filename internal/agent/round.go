@@ -212,7 +212,8 @@ func (r *round) gather(ctx context.Context) error {
 		for i, s := range r.plan.Sections {
 			query := clip(s.Query, longQuery)
 			answer, err := r.writer.searcher.Search(ctx, search.Question{
-				Workspace: r.job.Run().Workspace, Text: query, DocumentIDs: ids, TopK: topHits, Mode: search.Hybrid,
+				Workspace: r.job.Run().Workspace, Text: query, DocumentIDs: ids, TopK: topHits,
+				Mode: search.Lexical, // what is found by meaning depends on how far documents are embedded, and a draft must not
 			})
 			if err != nil {
 				return nil, fmt.Errorf("search evidence: %w", err)

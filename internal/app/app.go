@@ -163,7 +163,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err := a.spaces.Offer(ctx); err != nil {
 		return err
 	}
-	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory))
+	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory), a.spaces)
 	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
 	pipeline := ingest.New(a.store, a.blobs, map[string]ingest.Extractor{
 		string(extract.PDF): func(ctx context.Context, f blob.File, _ int64, sink extract.Sink) error {

@@ -143,3 +143,126 @@ func TestRebuildIndex(t *testing.T) {
 	q.problem(403, "admin_only", "POST", "/api/v1/indexes/rebuild", obj{})
 	q.problem(403, "admin_only", "POST", "/api/v1/indexes/rollback", nil)
 }
+
+const (
+	warmth = "# Heating\n\nThe boiler of the library burns oil and keeps its rooms warm in winter. It was installed in 1987.\n\n" +
+		"## Costs\n\nReplacing it by a heat pump would cost the town 120,000 euros.\n"
+	music  = "# Concerts\n\nThe orchestra plays a symphony by Mahler on Friday. Tickets are sold at the door.\n"
+	korean = "# 난방\n\n도서관의 보일러는 겨울에 방을 따뜻하게 유지한다. 1987년에 설치되었다.\n"
+)
+
+// What is meant is found, though no word of the question is in the text; each hit says why it stands where it stands.
+func TestSearchByMeaning(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	p := s.register("owner@example.com")
+	p.document("heating.md", warmth)
+	p.document("music.md", music)
+	p.document("korean.md", korean)
+	const meant = "How do people avoid freezing indoors?"
+	if got := p.found(obj{"query": meant, "mode": "lexical"}); got != "" {
+		t.Fatalf("by words: %s", got)
+	}
+	for _, mode := range []string{"hybrid", "semantic"} {
+		if got := p.found(obj{"query": meant, "mode": mode, "top_k": 1}); got != "heating.md" {
+			t.Errorf("%s: %s", mode, got)
+		}
+	}
+	leg := func(r reply, name string) obj { return r.list("results")[0].(obj)["explain"].(obj)[name].(obj) }
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true})
+	if l, v := leg(r, "lexical"), leg(r, "vector"); l["weight"] != .6 || v["weight"] != .4 || l["rank"] != 1.0 || v["rank"] != 1.0 || v["score"].(float64) < .3 {
+		t.Errorf("%s", r.raw)
+	}
+	// Korean is not what the embedder knows: the words stand alone, and it is told why.
+	r = p.want(200, "POST", "/api/v1/documents/search", obj{"query": "보일러 설치", "explain": true})
+	if hits := r.list("results"); len(hits) != 1 || hits[0].(obj)["document_name"] != "korean.md" || leg(r, "vector")["weight"] != 0.0 || leg(r, "vector")["why"] != "unknown_words" {
+		t.Errorf("%s", r.raw)
+	}
+	for _, body := range []obj{{"query": "submarine propulsion"}, {"query": "quarterly earnings of the bank", "mode": "semantic"}} {
+		if r := p.want(200, "POST", "/api/v1/documents/search", body); r.at("evidence") != false {
+			t.Errorf("%v: %s", body, r.raw)
+		}
+	}
+	if a, b := p.found(obj{"query": "boiler", "fusion": "rrf"}), p.found(obj{"query": "boiler"}); !strings.HasPrefix(a, "heating.md") || !strings.HasPrefix(b, "heating.md") {
+		t.Errorf("rrf: %s, convex: %s", a, b)
+	}
+	p.problem(422, "invalid", "POST", "/api/v1/documents/search", obj{"query": "x", "fusion": "cold"})
+	p.problem(422, "out_of_range", "POST", "/api/v1/documents/search", obj{"query": "x", "filters": obj{"page_from": 4, "page_to": 2}})
+}
+
+func TestSearchWithoutEmbedder(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), "BYLINE_EMBEDDER=off")
+	p := s.register("owner@example.com")
+	p.document("heating.md", warmth)
+	p.problem(422, "semantic_unavailable", "POST", "/api/v1/documents/search", obj{"query": "warm", "mode": "semantic"})
+	if got := p.found(obj{"query": "boiler"}); got != "heating.md" {
+		t.Errorf("found %q", got)
+	}
+}
+
+// The same text twice is one hit, a document can be limited, and what stands around a hit can be had.
+func TestSearchShapes(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	p := s.register("owner@example.com")
+	var long strings.Builder
+	for i := range 6 {
+		fmt.Fprintf(&long, "# Part %d\n\nThe boiler number %d is described here. %s\n\n", i, i, strings.Repeat("It has many pipes and valves that the plumber knows well. ", 25))
+	}
+	p.document("long.md", long.String())
+	p.document("a.md", "The boiler of the school was painted green in the summer holidays.\n")
+	p.document("b.md", "The boiler of the school was painted green in the summer holidays.\n\n")
+	if got := p.found(obj{"query": "boiler", "top_k": 20, "max_per_document": 1}); got != "a.md long.md" && got != "b.md long.md" && got != "long.md a.md" && got != "long.md b.md" {
+		t.Errorf("one of each: %s", got)
+	}
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler number 3", "top_k": 1, "expand": "neighbours"})
+	h := r.list("results")[0].(obj)
+	if h["before"] == nil || h["after"] == nil || h["before"] == h["content"] {
+		t.Errorf("%s", r.raw)
+	}
+	r = p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler number 3", "top_k": 1, "expand": "section"})
+	h = r.list("results")[0].(obj)
+	for _, side := range []string{"before", "after"} {
+		if text, _ := h[side].(string); strings.Contains(text, "number 2") || strings.Contains(text, "number 4") {
+			t.Errorf("%s is of another section: %s", side, text)
+		}
+	}
+}
+
+// A question is answered in the words of the sources, each at its place, or not at all.
+func TestQuery(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	p := s.register("owner@example.com")
+	id := p.document("heating.md", warmth)
+	p.document("music.md", music)
+	for question, want := range map[string]string{
+		"When was the boiler installed?":             "1987",
+		"How expensive is a heat pump for the town?": "120,000 euros",
+		"Which orchestra piece is performed?":        "Mahler",
+		"What heats the rooms of the library?":       "warm in winter",
+	} {
+		r := p.want(200, "POST", "/api/v1/documents/query", obj{"question": question})
+		answer := r.str("answer")
+		if !strings.Contains(answer, want) || !strings.Contains(answer, "[1]") || r.at("evidence") != true {
+			t.Errorf("%s %s", question, r.raw)
+		}
+		for _, c := range r.list("citations") {
+			c := c.(obj)
+			text := p.want(200, "GET", "/api/v1/documents/"+c["document_id"].(string)+"/text", nil).str("text")
+			if got := text[int(c["start"].(float64)):int(c["end"].(float64))]; got != c["quote"] {
+				t.Errorf("%s: quote %q, the source has %q", question, c["quote"], got)
+			}
+		}
+	}
+	for _, question := range []string{"Who won the football match yesterday?", "What is the chemical formula of caffeine?"} {
+		r := p.want(200, "POST", "/api/v1/documents/query", obj{"question": question})
+		if len(r.list("citations")) != 0 || r.at("evidence") != false || !strings.Contains(r.str("answer"), "no evidence") {
+			t.Errorf("%s %s", question, r.raw)
+		}
+	}
+	p.problem(422, "invalid", "POST", "/api/v1/documents/query", obj{"question": ""})
+	other := s.anonymous()
+	other.problem(401, "unauthenticated", "POST", "/api/v1/documents/query", obj{"question": "When was the boiler installed?", "document_ids": []string{id}})
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"byline/internal/engine/pdf/pdftest"
 )
 
 const (
@@ -340,13 +342,18 @@ func TestUploads(t *testing.T) {
 func TestBadDocuments(t *testing.T) {
 	dir := t.TempDir()
 	warm(t, dir)
-	s := open(t, dir)
+	s := open(t, dir, "BYLINE_EXTRACT_MEMORY=96MiB")
 	p := s.register("owner@example.com")
+	bomb, blank := &pdftest.Doc{Deflate: true}, &pdftest.Doc{}
+	bomb.Page().Raw(strings.Repeat(" ", 200<<20))
+	blank.Page()
 	for name, tc := range map[string]struct {
 		file file
 		code string
 	}{
 		"broken PDF":      {file{name: "a.pdf", content: "%PDF-1.4\nthis is no PDF at all"}, "broken_document"},
+		"flate bomb":      {file{name: "b.pdf", content: string(bomb.Bytes())}, "out_of_memory"},
+		"blank page":      {file{name: "e.pdf", content: string(blank.Bytes())}, "empty_text"},
 		"only whitespace": {file{name: "a.txt", content: " \n\t\n "}, "empty_text"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -373,7 +380,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 		t.Errorf("unknown field: %v", f)
 	}
 	p.problem(422, "invalid", "POST", "/api/v1/documents/search", obj{"query": ""})
-	p.problem(422, "semantic_unavailable", "POST", "/api/v1/documents/search", obj{"query": "x", "mode": "semantic"})
+	p.problem(422, "invalid", "POST", "/api/v1/documents/search", obj{"query": "x", "mode": "clever"})
 	p.problem(400, "malformed", "POST", "/api/v1/documents/search", []byte(`{"query":`))
 	p.problem(415, "unsupported_media_type", "POST", "/api/v1/documents/search", []byte(`a=b`), "Content-Type", "application/x-www-form-urlencoded")
 	p.problem(422, "bad_cursor", "GET", "/api/v1/documents?cursor=nonsense", nil)

@@ -24,7 +24,7 @@ type hit struct {
 }
 
 func (c *command) searchCmd() *cobra.Command {
-	var top int
+	var top, per int
 	mode := "hybrid"
 	var explain bool
 	cmd := &cobra.Command{
@@ -39,6 +39,9 @@ func (c *command) searchCmd() *cobra.Command {
 			}
 			defer close()
 			ask := map[string]any{"query": strings.Join(args, " "), "top_k": top, "mode": mode, "explain": explain}
+			if per > 0 {
+				ask["max_per_document"] = per
+			}
 			if c.json {
 				var raw json.RawMessage
 				if err := cl.call(cmd.Context(), "POST", "/api/v1/documents/search", ask, &raw); err != nil {
@@ -71,6 +74,7 @@ func (c *command) searchCmd() *cobra.Command {
 	f := cmd.Flags()
 	f.IntVarP(&top, "top", "k", 5, "how many passages")
 	f.Var(choice{&mode, []string{"hybrid", "lexical", "semantic"}}, "mode", "hybrid, lexical or semantic")
+	f.IntVar(&per, "per-document", 0, "passages of one document at most (0: no limit)")
 	f.BoolVar(&explain, "explain", false, "say why each was found")
 	return cmd
 }

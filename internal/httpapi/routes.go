@@ -37,6 +37,7 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/documents/{doc_id}/pages/{number}", "get-page", "documents", "A page as PNG", s.getPage,
 		also("200", "The page", "image/png", binary))
 	handle(s, "POST", v1+"/documents/search", "search", "documents", "Find passages", s.search)
+	handle(s, "POST", v1+"/documents/query", "query", "documents", "Answer a question in the words of the documents, with citations", s.query)
 
 	handle(s, "POST", v1+"/blog/generate", "generate", "blog", "Write a post from documents", s.generate,
 		also("202", "The draft and its run", "application/json", s.schemaOf(startedShape{})), stream)

@@ -15,6 +15,9 @@ type searchIn struct {
 		DocumentIDs []string `json:"document_ids,omitempty" maxItems:"1000"`
 		TopK        int      `json:"top_k,omitempty" minimum:"1" maximum:"100" default:"5"`
 		Mode        string   `json:"mode,omitempty" enum:"hybrid,lexical,semantic" default:"hybrid"`
+		Fusion      string   `json:"fusion,omitempty" enum:"convex,rrf" default:"convex" doc:"How words and meaning become one ranking"`
+		PerDocument int      `json:"max_per_document,omitempty" minimum:"0" maximum:"100" doc:"Passages of one document at most; 0 is no limit"`
+		Expand      string   `json:"expand,omitempty" enum:"none,neighbours,section" default:"none" doc:"Gives what stands around each passage"`
 		Filters     *struct {
 			Strict
 			Type     []string  `json:"type,omitempty"`
@@ -22,6 +25,8 @@ type searchIn struct {
 			Language []string  `json:"language,omitempty"`
 			From     time.Time `json:"from,omitempty" doc:"Uploaded at or after"`
 			To       time.Time `json:"to,omitempty" doc:"Uploaded before"`
+			PageFrom int       `json:"page_from,omitempty" minimum:"0" doc:"Only passages on this page or later ones"`
+			PageTo   int       `json:"page_to,omitempty" minimum:"0" doc:"Only passages on this page or earlier ones"`
 		} `json:"filters,omitempty"`
 		Explain bool `json:"explain,omitempty"`
 	}
@@ -31,6 +36,7 @@ type searchOut struct {
 	Body struct {
 		Results  []hitShape `json:"results"`
 		Total    int        `json:"total" doc:"Passages that match, counted up to 100"`
+		Evidence bool       `json:"evidence" doc:"The best passage answers well enough to be relied on"`
 		Engine   string     `json:"engine"`
 		Degraded []string   `json:"degraded" doc:"What could not be used"`
 	}
@@ -43,18 +49,58 @@ func (s *server) search(ctx context.Context, in *searchIn) (*searchOut, error) {
 			return nil, idParam("document", id)
 		}
 	}
-	q := search.Question{Workspace: workspaceOf(ctx), Text: b.Query, DocumentIDs: b.DocumentIDs, TopK: b.TopK, Mode: search.Mode(b.Mode), Explain: b.Explain}
+	q := search.Question{Workspace: workspaceOf(ctx), Text: b.Query, DocumentIDs: b.DocumentIDs, TopK: b.TopK, Mode: search.Mode(b.Mode), Explain: b.Explain,
+		Fusion: search.Fusion(b.Fusion), PerDocument: b.PerDocument, Expand: search.Expand(b.Expand)}
 	if f := b.Filters; f != nil {
-		q.Filters = search.Filters{Types: f.Type, Tags: f.Tag, Languages: f.Language, From: f.From, To: f.To}
+		q.Filters = search.Filters{Types: f.Type, Tags: f.Tag, Languages: f.Language, From: f.From, To: f.To, PageFrom: f.PageFrom, PageTo: f.PageTo}
 	}
 	a, err := s.Searcher.Search(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	out := &searchOut{}
-	out.Body.Results, out.Body.Total, out.Body.Engine, out.Body.Degraded = []hitShape{}, a.Total, a.Engine, list(a.Degraded)
+	out.Body.Results, out.Body.Total, out.Body.Evidence, out.Body.Engine, out.Body.Degraded = []hitShape{}, a.Total, a.Evidence, a.Engine, list(a.Degraded)
 	for _, h := range a.Hits {
 		out.Body.Results = append(out.Body.Results, toHit(h))
+	}
+	return out, nil
+}
+
+type queryIn struct {
+	Body struct {
+		Strict
+		Question    string   `json:"question" minLength:"1" maxLength:"2000"`
+		DocumentIDs []string `json:"document_ids,omitempty" maxItems:"1000"`
+		TopK        int      `json:"top_k,omitempty" minimum:"1" maximum:"100" default:"5"`
+	}
+}
+
+type queryOut struct {
+	Body struct {
+		Answer    string       `json:"answer" doc:"Sentences of the sources with the numbers of their citations, or that there is no evidence"`
+		Citations []citedShape `json:"citations" doc:"[1] is the first"`
+		Evidence  bool         `json:"evidence"`
+		Engine    string       `json:"engine"`
+		Degraded  []string     `json:"degraded" doc:"What could not be used"`
+	}
+}
+
+func (s *server) query(ctx context.Context, in *queryIn) (*queryOut, error) {
+	b := in.Body
+	for _, id := range b.DocumentIDs {
+		if !ident.Valid(id) {
+			return nil, idParam("document", id)
+		}
+	}
+	r, err := s.Searcher.Ask(ctx, search.Question{Workspace: workspaceOf(ctx), Text: b.Question, DocumentIDs: b.DocumentIDs, TopK: b.TopK})
+	if err != nil {
+		return nil, err
+	}
+	out := &queryOut{}
+	out.Body.Answer, out.Body.Citations, out.Body.Evidence, out.Body.Engine, out.Body.Degraded = r.Text, []citedShape{}, r.Evidence, r.Engine, list(r.Degraded)
+	for _, q := range r.Quotes {
+		out.Body.Citations = append(out.Body.Citations, citedShape{DocumentID: q.DocumentID, DocumentName: q.DocumentName, PassageID: q.PassageID,
+			Start: q.Start, End: q.End, Quote: q.Text, Page: q.Page})
 	}
 	return out, nil
 }

@@ -101,12 +101,21 @@ type termShape struct {
 	Score     float64 `json:"score"`
 }
 
+type legShape struct {
+	Rank   int     `json:"rank,omitempty" doc:"From 1; absent when this way of searching did not find it"`
+	Score  float64 `json:"score" doc:"BM25, or the cosine"`
+	Weight float64 `json:"weight" doc:"Its say in this search"`
+	Part   float64 `json:"part" doc:"Of the fused score"`
+	Why    string  `json:"why,omitempty" doc:"Why it has less say than usual: unknown_words, language, no_embedder, constant, ..."`
+}
+
 type explainShape struct {
+	Score   float64 `json:"score" doc:"What the order is by"`
 	Lexical struct {
-		Rank  int         `json:"rank"`
-		Score float64     `json:"score" doc:"BM25"`
+		legShape
 		Terms []termShape `json:"terms"`
 	} `json:"lexical"`
+	Vector legShape `json:"vector"`
 }
 
 type hitShape struct {
@@ -119,6 +128,8 @@ type hitShape struct {
 	Start        int           `json:"start" doc:"UTF-8 byte offset in the document's text"`
 	End          int           `json:"end"`
 	Highlights   []spanShape   `json:"highlights" doc:"Places in content, in UTF-8 bytes"`
+	Before       string        `json:"before,omitempty" doc:"What stands before it, with expand"`
+	After        string        `json:"after,omitempty"`
 	Metadata     hitMetadata   `json:"metadata"`
 	Explain      *explainShape `json:"explain,omitempty"`
 }
@@ -132,13 +143,13 @@ type hitMetadata struct {
 func toHit(h search.Hit) hitShape {
 	p := h.Passage
 	out := hitShape{Content: p.Text, DocumentID: p.DocumentID, DocumentName: h.DocumentName, Score: h.Score, PassageID: p.ID, Page: p.PageFrom,
-		Start: p.Start, End: p.End, Highlights: []spanShape{}, Metadata: hitMetadata{list(p.HeadingPath), p.Language, p.Ord}}
+		Start: p.Start, End: p.End, Highlights: []spanShape{}, Before: h.Before, After: h.After, Metadata: hitMetadata{list(p.HeadingPath), p.Language, p.Ord}}
 	for _, s := range h.Highlights {
 		out.Highlights = append(out.Highlights, spanShape(s))
 	}
 	if h.Explain != nil {
 		e := &explainShape{}
-		e.Lexical.Rank, e.Lexical.Score, e.Lexical.Terms = h.Explain.Rank, h.Explain.BM25, []termShape{}
+		e.Score, e.Lexical.legShape, e.Vector, e.Lexical.Terms = h.Explain.Fused, legShape(h.Explain.Lexical), legShape(h.Explain.Vector), []termShape{}
 		for _, t := range h.Explain.Terms {
 			e.Lexical.Terms = append(e.Lexical.Terms, termShape(t))
 		}

@@ -13,12 +13,30 @@ import (
 // Mode of a search.
 type Mode string
 
-// The modes. Vectors come with a later issue: until then Semantic is refused (fault.Invalid semantic_unavailable)
-// and Hybrid is what the lexical leg finds.
+// The modes.
 const (
-	Hybrid   Mode = "hybrid"
-	Lexical  Mode = "lexical"
-	Semantic Mode = "semantic"
+	Hybrid   Mode = "hybrid"   // by words and by meaning; by words alone as far as there is no embedder for it
+	Lexical  Mode = "lexical"  // by words
+	Semantic Mode = "semantic" // by meaning; without an embedder it is refused (fault.Invalid semantic_unavailable)
+)
+
+// Fusion is how the two legs of a hybrid search become one ranking.
+type Fusion string
+
+// The ways of fusion.
+const (
+	Convex Fusion = "convex" // weighted sum of normalised scores
+	RRF    Fusion = "rrf"    // reciprocal ranks
+)
+
+// Expand says what stands around a hit is given with it.
+type Expand string
+
+// The expansions.
+const (
+	ExpandNone       Expand = "none"
+	ExpandNeighbours Expand = "neighbours" // the passage before and the one after
+	ExpandSection    Expand = "section"    // the passages around it under the same heading, three to each side at most
 )
 
 // Question asks for passages of one workspace.
@@ -28,6 +46,9 @@ type Question struct {
 	DocumentIDs []string // nil: all
 	TopK        int      // 1..100
 	Mode        Mode
+	Fusion      Fusion // "" is Convex
+	PerDocument int    // passages of one document at most; 0 is no limit
+	Expand      Expand // "" is ExpandNone
 	Filters     Filters
 	Explain     bool
 }
@@ -38,6 +59,17 @@ type Filters struct {
 	Tags      []string
 	Languages []string
 	From, To  time.Time // of the document's creation
+	// PageFrom and PageTo admit passages that stand, in part at least, on these pages (1-based, 0 is no bound). Passages of
+	// documents without pages are not among them.
+	PageFrom, PageTo int
+}
+
+// onPages tells whether a passage is within the filter's pages.
+func (f Filters) onPages(p document.Passage) bool {
+	if f.PageFrom == 0 && f.PageTo == 0 {
+		return true
+	}
+	return p.PageFrom > 0 && p.PageTo >= f.PageFrom && (f.PageTo == 0 || p.PageFrom <= f.PageTo)
 }
 
 // Span is a place in a text, in UTF-8 bytes.
@@ -49,16 +81,29 @@ type Span struct {
 type Hit struct {
 	Passage      document.Passage
 	DocumentName string
-	Score        float64 // 0..1: the share of the question's idf mass that the passage holds; order comes from fusion, not from it
-	Highlights   []Span  // in Passage.Text
-	Explain      *Explain
+	// Score is 0..1: the larger of the share of the question's idf mass that the passage holds, and what its cosine is worth
+	// (worth). The order comes from fusion, not from it.
+	Score         float64
+	Highlights    []Span // in Passage.Text
+	Before, After string // what stands around it, as Question.Expand asks for; texts of passages, with blank lines between
+	Explain       *Explain
 }
 
 // Explain says why a hit stands where it stands.
 type Explain struct {
-	Rank  int     // in the lexical leg, 1-based
-	BM25  float64 // its score
-	Terms []TermScore
+	Fused   float64 // what the ranking is by: the sum of the legs' parts
+	Lexical Leg
+	Vector  Leg
+	Terms   []TermScore // of the lexical leg
+}
+
+// Leg is what one way of searching said of a hit.
+type Leg struct {
+	Rank   int     // 1-based; 0 when the leg did not find it
+	Score  float64 // BM25, or the cosine
+	Weight float64 // the leg's say in this search, 0..1
+	Part   float64 // what it gave: the normalised score times the weight
+	Why    string  // the leg has less than its usual weight, or none, for this reason
 }
 
 // TermScore is what one term of the question gave.
@@ -72,6 +117,7 @@ type TermScore struct {
 // Answer is what a search found.
 type Answer struct {
 	Hits     []Hit
+	Evidence bool     // the best hit answers well enough to be relied on; see evidenceScore
 	Total    int      // how many passages match, counted up to 100
 	Engine   string   // embedded, later elasticsearch or chroma
 	Degraded []string // what could not be used, in words for machines
@@ -102,6 +148,7 @@ type Found struct {
 	Candidates []Candidate // best first; ties by passage id
 	Total      int
 	Known      float64 // of the vector leg: the mean share of the passages' letters that the embedder knows, 0..1
+	Engine     string  // that answered; "" is the one that was asked
 	Degraded   []string
 }
 
@@ -158,6 +205,8 @@ type Store interface {
 	Vectors(ctx context.Context, space string, passageIDs []string) (map[string][]float32, error)
 	// SegmentData gives a segment's bytes; one that was merged away meanwhile is fault.Missing("segment").
 	SegmentData(ctx context.Context, ws ident.Workspace, id string) ([]byte, error)
+	// Passages gives some passages of a document, from a number on; see document.Store.
+	Passages(ctx context.Context, ws ident.Workspace, documentID string, from, limit int) (list []document.Passage, total int, err error)
 	// Live joins passages to live rows: those whose document is gone, or of another generation than readers see, are left out.
 	Live(ctx context.Context, ws ident.Workspace, passageIDs []string) (map[string]Live, error)
 	// Admitted gives the ids of the documents that the filters admit, among ids unless that is nil.

@@ -6,15 +6,21 @@ import (
 	"strings"
 	"sync"
 
-	"byline/internal/engine/lexical"
+	"byline/internal/engine/embed"
 	"byline/internal/fault"
 	"byline/internal/ident"
 )
 
+// Meaning gives the embedder of the space that serves, or nil with a reason to tell; Spaces is one.
+type Meaning interface {
+	Serving(ctx context.Context) (e embed.Embedder, degraded string, err error)
+}
+
 // Searcher answers questions. It is safe for concurrent use.
 type Searcher struct {
-	store Store
-	index Index
+	store   Store
+	index   Index
+	meaning Meaning
 
 	mu        sync.Mutex
 	languages map[ident.Workspace]spoken
@@ -26,9 +32,9 @@ type spoken struct {
 	languages []string
 }
 
-// New makes a searcher over an index.
-func New(store Store, index Index) *Searcher {
-	return &Searcher{store: store, index: index, languages: map[ident.Workspace]spoken{}}
+// New makes a searcher over an index. Without a meaning (nil) it searches by words alone.
+func New(store Store, index Index, meaning Meaning) *Searcher {
+	return &Searcher{store: store, index: index, meaning: meaning, languages: map[ident.Workspace]spoken{}}
 }
 
 // The bounds of a question.
@@ -36,8 +42,10 @@ const (
 	MaxTopK     = 100
 	defaultTopK = 5
 	maxText     = 2000 // bytes
-	// candidates is how many the index is asked for: some may be gone when they are joined to live rows.
+	// candidates is how many each leg is asked for: some may be gone when they are joined to live rows.
 	candidates = 100
+	// candidatesOnPages is the same when most of them may be on other pages than those that are asked for.
+	candidatesOnPages = 1000
 )
 
 // Search finds the passages that answer best. Passages of documents that are gone, or of another workspace, are never among
@@ -55,21 +63,21 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	if err != nil || documents != nil && len(documents) == 0 {
 		return answer, err
 	}
-	languages, err := s.spoken(ctx, q.Workspace)
-	if err != nil {
+	r := &ranking{Question: q, s: s, documents: documents, k: max(candidates, q.TopK)}
+	if q.Filters.PageFrom != 0 || q.Filters.PageTo != 0 {
+		r.k = candidatesOnPages
+	}
+	if err := r.search(ctx); err != nil {
 		return Answer{}, err
 	}
-	terms := lexical.Query(q.Text, languages...)
-	if len(terms) == 0 {
-		return answer, nil
-	}
-	found, err := s.index.Lexical(ctx, Query{Workspace: q.Workspace, Terms: terms, Documents: documents, K: max(candidates, q.TopK), Explain: q.Explain})
-	if err != nil {
+	answer.Total, answer.Degraded = min(len(r.fused), candidates), r.degraded
+	if answer.Hits, err = r.hits(ctx); err != nil {
 		return Answer{}, err
 	}
-	answer.Total, answer.Degraded = found.Total, found.Degraded
-	answer.Hits, err = s.hits(ctx, q, terms, found.Candidates)
-	return answer, err
+	for _, h := range answer.Hits {
+		answer.Evidence = answer.Evidence || h.Score >= evidenceScore
+	}
+	return answer, nil
 }
 
 // maxSpoken workspaces are remembered; a thousand take some 100 KB.
@@ -101,11 +109,25 @@ func validate(q *Question) error {
 	switch q.Mode {
 	case "":
 		q.Mode = Hybrid
-	case Hybrid, Lexical:
-	case Semantic:
-		return fault.Bad("body.mode", "semantic_unavailable", "Search by meaning is not part of this version yet. Use the mode lexical or hybrid.")
+	case Hybrid, Lexical, Semantic:
 	default:
 		return fault.Bad("body.mode", "invalid", "mode is hybrid, lexical or semantic, not %q.", q.Mode)
+	}
+	switch q.Fusion {
+	case "", Convex, RRF:
+	default:
+		return fault.Bad("body.fusion", "invalid", "fusion is convex or rrf, not %q.", q.Fusion)
+	}
+	switch q.Expand {
+	case "", ExpandNone, ExpandNeighbours, ExpandSection:
+	default:
+		return fault.Bad("body.expand", "invalid", "expand is none, neighbours or section, not %q.", q.Expand)
+	}
+	if f := q.Filters; f.PageFrom < 0 || f.PageTo < 0 || f.PageTo > 0 && f.PageTo < f.PageFrom {
+		return fault.Bad("body.filters.pages", "out_of_range", "Pages count from 1, and the last is not before the first.")
+	}
+	if q.PerDocument < 0 {
+		return fault.Bad("body.max_per_document", "out_of_range", "max_per_document is 0 (no limit) or more.")
 	}
 	if q.TopK == 0 {
 		q.TopK = defaultTopK
@@ -152,44 +174,4 @@ func (s *Searcher) admitted(ctx context.Context, q Question) (map[string]bool, e
 		set[id] = true
 	}
 	return set, nil
-}
-
-// hits joins candidates to live rows.
-func (s *Searcher) hits(ctx context.Context, q Question, terms []lexical.Term, found []Candidate) ([]Hit, error) {
-	ids := make([]string, len(found))
-	for i, c := range found {
-		ids[i] = c.PassageID
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	// Nearly always all are alive, so the first ones are enough.
-	var hits []Hit
-	for begin := 0; begin < len(ids) && len(hits) < q.TopK; {
-		end := min(len(ids), begin+q.TopK-len(hits))
-		live, err := s.store.Live(ctx, q.Workspace, ids[begin:end])
-		if err != nil {
-			return nil, err
-		}
-		for i, c := range found[begin:end] {
-			l, ok := live[c.PassageID]
-			if !ok {
-				continue
-			}
-			hits = append(hits, hit(q, terms, c, l, begin+i+1))
-		}
-		begin = end
-	}
-	return hits, nil
-}
-
-func hit(q Question, terms []lexical.Term, c Candidate, l Live, rank int) Hit {
-	h := Hit{Passage: l.Passage, DocumentName: l.DocumentName, Score: c.Coverage}
-	for _, s := range lexical.Highlights(l.Passage.Text, l.Passage.Language, terms) {
-		h.Highlights = append(h.Highlights, Span(s))
-	}
-	if q.Explain {
-		h.Explain = &Explain{Rank: rank, BM25: c.Score, Terms: c.Terms}
-	}
-	return h
 }

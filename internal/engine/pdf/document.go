@@ -16,7 +16,12 @@ var (
 	ErrPassword = fault.New(fault.Invalid, "password_required", "This PDF is protected by a password. Save a copy without the password and upload that.")
 	ErrBroken   = fault.New(fault.Invalid, "broken_document", "This PDF is damaged and cannot be read. Open it in a PDF viewer, print or save it as a new PDF, and upload that.")
 	ErrMemory   = fault.New(fault.Invalid, "out_of_memory", "This PDF needs more memory than one document may have. Split it, or save it with smaller images, and upload the parts.")
-	ErrNoPage   = fault.New(fault.NotFound, "page_not_found", "There is no such page in this document.")
+	// ErrUnreadable is of a document without text of which some pages could not even be looked at.
+	ErrUnreadable  = fault.New(fault.Invalid, "unreadable_pages", "There is no text in this PDF that can be read, and some of its pages are damaged. Open it in a PDF viewer, print or save it as a new PDF, and upload that.")
+	ErrMeaningless = fault.New(fault.Invalid, "unreadable_font", "The fonts of this PDF do not say which letters they show, so its text cannot be read. Print or save it as a new PDF from the program that made it, or upload the text itself.")
+	// ErrBlank is of a document with nothing on any page.
+	ErrBlank  = fault.New(fault.Invalid, "empty_text", "There is nothing on the pages of this PDF: no text and no pictures. Check that it is the right file.")
+	ErrNoPage = fault.New(fault.NotFound, "page_not_found", "There is no such page in this document.")
 )
 
 // PDFium's error codes that are not about damage.
@@ -74,9 +79,10 @@ func (d *document) load(src io.ReadSeeker, size int64) error {
 	return nil
 }
 
-// trapped says what it means that the guest stopped: out of memory if it has grown to its limit, broken otherwise.
+// trapped says what it means that the guest stopped: out of memory if it could not grow by a third more (it asks for much at
+// once when it unpacks), broken otherwise.
 func (d *document) trapped(err error) error {
-	if _, ok := d.mem.Grow(1); !ok {
+	if _, ok := d.mem.Grow(d.mem.Size() / wasmPage / 3); !ok {
 		return ErrMemory.Because(err)
 	}
 	return ErrBroken.Because(err)
@@ -98,6 +104,7 @@ func (l *Library) Extract(ctx context.Context, src io.ReadSeeker, size int64, ma
 	}
 	r := newReader(d)
 	c := newComposer(sink)
+	var v verdict
 	for n, traps := 1, 0; n <= d.pages; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -107,17 +114,67 @@ func (l *Library) Extract(ctx context.Context, src io.ReadSeeker, size int64, ma
 			if traps++; traps > maxTraps {
 				return d.trapped(d.err)
 			}
+			v.memory = v.memory || errors.Is(d.trapped(d.err), ErrMemory)
 			s = sheet{number: n, width: s.width, height: s.height, problem: "bad_page"}
 			if err := d.reopen(l, src, size); err != nil {
 				return err
 			}
 			r = newReader(d)
 		}
+		v.add(s)
 		if err := c.add(s); err != nil {
 			return err
 		}
 	}
+	if err := v.refusal(); err != nil {
+		return err
+	}
 	return c.flush()
+}
+
+// verdict is what the pages of a document say about it as a whole.
+type verdict struct {
+	text   bool // some page has words
+	bad    bool // some page could not be read
+	memory bool // one of those needs more memory than there may be
+	odd    bool // the letters of some page mean nothing
+	drawn  bool // there is something on some page
+}
+
+func (v *verdict) add(s sheet) {
+	v.text = v.text || s.readable()
+	v.bad = v.bad || s.problem == "bad_page"
+	v.drawn = v.drawn || !s.blank
+	v.odd = v.odd || s.problem == "bad_unicode_map"
+}
+
+// readable tells whether a page has words.
+func (s *sheet) readable() bool {
+	for _, l := range s.lines {
+		for _, w := range l.words {
+			if extract.HasText(string(w.text)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refusal is why a document without a word cannot be taken, if it is not that there is nothing but pictures.
+func (v *verdict) refusal() error {
+	switch {
+	case v.text:
+		return nil
+	case v.memory:
+		return ErrMemory
+	case v.bad:
+		return ErrUnreadable
+	case v.odd:
+		return ErrMeaningless
+	case !v.drawn:
+		return ErrBlank
+	}
+	return nil
 }
 
 // maxTraps is how many pages of one document may break PDFium before the whole is given up.

@@ -397,6 +397,38 @@ func TestFlateBomb(t *testing.T) {
 	}
 }
 
+// A document of which no page gives text is refused by what its pages suffer from; empty pages and pictures are no fault of
+// the document's.
+func TestNothingReadable(t *testing.T) {
+	bomb := strings.Repeat(" ", 200<<20)
+	for name, tt := range map[string]struct {
+		make func(*pdftest.Doc)
+		want string
+	}{
+		"a bomb alone":                  {func(d *pdftest.Doc) { d.Page().Raw(bomb) }, "out_of_memory"},
+		"a bomb beside a picture":       {func(d *pdftest.Doc) { d.Page().Picture(0, 0, 100, 100); d.Page().Raw(bomb) }, "out_of_memory"},
+		"a lost page alone":             {func(d *pdftest.Doc) { d.Page().Lose() }, "unreadable_pages"},
+		"a picture":                     {func(d *pdftest.Doc) { d.Page().Picture(0, 0, 100, 100) }, ""},
+		"a bomb beside words":           {func(d *pdftest.Doc) { d.Text("Words."); d.Page().Raw(bomb) }, ""},
+		"blank pages":                   {func(d *pdftest.Doc) { d.Page(); d.Page().Raw(strings.Repeat(" ", 20<<20)) }, "empty_text"},
+		"a blank page beside a picture": {func(d *pdftest.Doc) { d.Page(); d.Page().Picture(0, 0, 100, 100) }, ""},
+		"letters that mean nothing":     {func(d *pdftest.Doc) { d.Text("\x01\x02\x03\x04\x05") }, "unreadable_font"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &pdftest.Doc{Deflate: true}
+			tt.make(d)
+			_, err := read(t, d.Bytes())
+			code := ""
+			if err != nil {
+				code = fault.Of(err).Code
+			}
+			if code != tt.want {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
 // TestSinkEnds: an error of the sink ends the reading and comes back.
 func TestSinkEnds(t *testing.T) {
 	d := &pdftest.Doc{}

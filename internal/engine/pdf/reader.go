@@ -16,6 +16,7 @@ type sheet struct {
 	width, height float32
 	lines         []line
 	problem       string
+	blank         bool // nothing is drawn on it
 }
 
 // box is a rectangle in points from the top left corner of the visible page.
@@ -114,6 +115,7 @@ func (r *reader) page(n int) sheet {
 	}
 	defer d.callFn(r.closeText, text)
 	r.read(&s, text, f)
+	s.blank = len(s.lines) == 0 && d.call("FPDFPage_CountObjects", page) == 0
 	return s
 }
 

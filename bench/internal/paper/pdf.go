@@ -1,4 +1,4 @@
-package main
+package paper
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// pdf makes a document of pages full of text, 44 lines each, and with a raw picture of some bytes on its first page.
-func pdf(seed uint64, pages, picture int) []byte {
+// PDF makes a document of pages full of text, 44 lines each, and with a raw picture of some bytes on its first page.
+func PDF(seed uint64, pages, picture int) []byte {
 	var b bytes.Buffer
 	var at []int
 	object := func(dict, stream string) {
@@ -31,7 +31,7 @@ func pdf(seed uint64, pages, picture int) []byte {
 	object(fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s]>>", pages, strings.Join(kids, " ")), "")
 	object("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>", "")
 	object(fmt.Sprintf("<</Type/XObject/Subtype/Image/Width 500/Height %d/ColorSpace/DeviceRGB/BitsPerComponent 8/Length %d>>", side, len(data)), string(data))
-	lines := strings.Fields(prose(seed, pages*44*80+80))
+	lines := strings.Fields(Prose(seed, pages*44*80+80))
 	for i := range pages {
 		var c strings.Builder
 		if i == 0 && picture > 0 {
