@@ -42,6 +42,10 @@ func main() {
 	}
 }
 
+// words leaves the stage of vectors out, which begins when a document can be found already. What it costs is measured alone
+// (BenchmarkPassages of the encoder).
+const words = "BYLINE_EMBEDDER=off"
+
 func start(dir string, env ...string) *proc.Server {
 	s := proc.Start(*binary, dir, "18010", append(env, "BYLINE_LIMITS=off")...)
 	if s.Token == "" {
@@ -51,7 +55,7 @@ func start(dir string, env ...string) *proc.Server {
 }
 
 func markdown(dir string) {
-	s := start(dir)
+	s := start(dir, words)
 	defer s.Stop()
 	const each = 5 // documents a round: the clock of a process ticks every 10 ms
 	var cpu []float64
@@ -68,7 +72,7 @@ func markdown(dir string) {
 }
 
 func short(dir string) {
-	s := start(dir)
+	s := start(dir, words)
 	defer s.Stop()
 	s.Completed(s.Upload("warm.pdf", bytes.NewReader(paper.PDF(1, 1, 0)), "")) // compiles the engine
 	var small, whole []float64
@@ -144,7 +148,7 @@ func draft(dir string) {
 
 // library fills a library until its directory has 1 GB, and starts the server on it.
 func library(dir string) {
-	s := start(dir)
+	s := start(dir, words)
 	for n := 0; size(dir) < 1e9; n++ {
 		ids := make([]string, 10)
 		for i := range ids {

@@ -55,6 +55,7 @@ type App struct {
 	pool    *sandbox.Pool
 	hashers *passhash.Pool
 	spaces  *search.Spaces
+	rest    func(unused time.Duration) // gives the embedder's memory back if it was unused for a time
 	hub     *runs.Hub
 	worker  *runs.Worker
 	health  *ops.Health
@@ -155,10 +156,11 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Command: []string{exe, passhash.Subcommand}, Log: a.log, Workers: runtime.GOMAXPROCS(0) / 2,
 	})
 	a.metrics = ops.NewMetrics(a.version())
-	embedder, err := embedder(cfg.Search, a.log)
+	embedder, rest, err := embedder(cfg.Search, a.log)
 	if err != nil {
 		return err
 	}
+	a.rest = rest
 	a.spaces = search.NewSpaces(a.store, embedder, nil, a.log)
 	if err := a.spaces.Offer(ctx); err != nil {
 		return err
@@ -267,6 +269,7 @@ func (a *App) start() {
 
 // release gives memory back that logins and documents needed for a moment; the runtime itself would keep it for minutes.
 func (a *App) release() error {
+	a.rest(releaseEvery)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	if m.HeapIdle-m.HeapReleased+m.HeapAlloc > releaseOver && m.NumGC != a.released {

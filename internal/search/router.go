@@ -95,8 +95,8 @@ const maxBehind = 1000
 // embeddedName is that of the embedded engine in answers.
 const embeddedName = "embedded"
 
-// leg asks an index one of the two questions.
-type leg func(Index, context.Context, Query) (Found, error)
+// question asks an index one of the two questions.
+type question func(Index, context.Context, Query) (Found, error)
 
 // Lexical ranks passages by words.
 func (r *Router) Lexical(ctx context.Context, q Query) (Found, error) {
@@ -111,7 +111,7 @@ func (r *Router) Vector(ctx context.Context, q Query) (Found, error) {
 	return r.route(ctx, q, Index.Vector, mergeVectors)
 }
 
-func (r *Router) route(ctx context.Context, q Query, ask leg, merge func(engine, home []Candidate) []Candidate) (Found, error) {
+func (r *Router) route(ctx context.Context, q Query, ask question, merge func(engine, home []Candidate) []Candidate) (Found, error) {
 	// One deadline for all engines outside: two that hang take no longer than one.
 	short, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
@@ -135,14 +135,14 @@ func (r *Router) route(ctx context.Context, q Query, ask leg, merge func(engine,
 	return r.atHome(ctx, q, ask, degraded)
 }
 
-func (r *Router) atHome(ctx context.Context, q Query, ask leg, degraded []string) (Found, error) {
+func (r *Router) atHome(ctx context.Context, q Query, ask question, degraded []string) (Found, error) {
 	found, err := ask(r.home, ctx, q)
 	found.Engine, found.Degraded = embeddedName, append(degraded, found.Degraded...)
 	return found, err
 }
 
 // try asks one engine. Without an answer why tells the reason, "" when the engine has no such leg; err ends the search.
-func (r *Router) try(ctx, short context.Context, e *routed, q Query, ask leg, merge func(engine, home []Candidate) []Candidate) (_ *Found, why string, err error) {
+func (r *Router) try(ctx, short context.Context, e *routed, q Query, ask question, merge func(engine, home []Candidate) []Candidate) (_ *Found, why string, err error) {
 	if why, pass := e.resting(q.Vector == nil); pass {
 		return nil, why, nil
 	}

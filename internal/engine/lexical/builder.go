@@ -133,6 +133,9 @@ func (b *Builder) add(id, group ulid, length uint32, counts []termCount) error {
 	b.ids, b.lengths = append(b.ids, id), append(b.lengths, length)
 	b.longest = max(b.longest, length)
 	b.tokens += uint64(length)
+	if n := len(b.postings) + len(counts); n > cap(b.postings) { // twice as many, where append would copy each posting five times
+		b.postings = slices.Grow(b.postings, n)
+	}
 	for _, c := range counts {
 		p := posting{doc, c.tf}
 		s := &b.terms[c.term]

@@ -36,17 +36,33 @@ type impact struct{ tf, length uint32 }
 
 // impacts are the pairs of postings that no other one beats in both, the rarest counts first joined into one until at most n are left.
 func impacts(postings []posting, lengths []uint32, n int, buf []impact) []impact {
+	// Counts are small: the shortest passage of each is all that matters of them.
+	var least [64]uint32
 	all := buf[:0]
 	for _, p := range postings {
-		all = append(all, impact{p.tf, lengths[p.doc]})
+		length := lengths[p.doc]
+		switch {
+		case int(p.tf) >= len(least):
+			all = append(all, impact{p.tf, length})
+		case least[p.tf] == 0 || length < least[p.tf]: // no passage with a term has the length 0
+			least[p.tf] = length
+		}
 	}
 	slices.SortFunc(all, func(a, b impact) int {
 		return cmp.Or(cmp.Compare(b.tf, a.tf), cmp.Compare(a.length, b.length))
 	})
 	best := all[:0]
-	for _, p := range all {
+	add := func(p impact) {
 		if len(best) == 0 || p.length < best[len(best)-1].length {
 			best = append(best, p)
+		}
+	}
+	for _, p := range all {
+		add(p)
+	}
+	for tf := len(least) - 1; tf > 0; tf-- {
+		if least[tf] > 0 {
+			add(impact{uint32(tf), least[tf]})
 		}
 	}
 	if cut := len(best) - n; cut > 0 { // high counts are saturated: joining them loosens the bound least

@@ -369,7 +369,7 @@ func TestMutations(t *testing.T) {
 		}
 		var c extract.Collector
 		switch err := p.Extract(t.Context(), "pdf", write(t, bad), &c); code(err) {
-		case "", "broken_document", "password_required", "out_of_memory", "too_many_pages":
+		case "", "broken_document", "unreadable_pages", "password_required", "out_of_memory", "too_many_pages":
 		default:
 			t.Errorf("seed %d: %v", seed, err)
 		}

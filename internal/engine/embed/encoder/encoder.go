@@ -58,6 +58,8 @@ type Encoder struct {
 	scratch   sync.Pool
 	workers   chan struct{} // as many as may work on passages at a time
 	asking    atomic.Int32  // questions being embedded
+	used      atomic.Int64  // when a batch ended last, in nanoseconds since 1970; 0 since Release
+	file      []byte        // the part of this program's file that the model is; nil if it is elsewhere
 }
 
 // Supported tells whether this processor has a kernel. Without one an encoder works, but takes fifty times as long.
@@ -74,7 +76,19 @@ func Builtin() (*Encoder, error) {
 		}
 		return t
 	})
-	return open(model, tokenizer, Options{Name: "encoder", Version: builtinVersion, Latin: true})
+	e, err := open(model, tokenizer, Options{Name: "encoder", Version: builtinVersion, Latin: true})
+	if err == nil {
+		e.file = model
+	}
+	return e, err
+}
+
+// Release gives the memory of the weights back to the system if nothing has been embedded for a time; the next text reads
+// them again, which takes it some milliseconds longer.
+func (e *Encoder) Release(unused time.Duration) {
+	if at := e.used.Load(); at != 0 && time.Since(time.Unix(0, at)) >= unused && e.used.CompareAndSwap(at, 0) {
+		forget(e.file)
+	}
 }
 
 // Open makes an encoder of a packed model (safetensors with "config", 7-bit codes in panels; see Quantize) and its
@@ -218,6 +232,7 @@ func (e *Encoder) run(ids [][]int32, out []embed.Vector) {
 		values[i] = out[i].Values
 	}
 	e.model.forward(s, ids, values)
+	e.used.Store(time.Now().UnixNano())
 	for i := range out {
 		if out[i].Known == 0 {
 			clear(out[i].Values)

@@ -7,12 +7,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"byline/internal/engine/embed"
 	"byline/internal/engine/embed/encoder"
@@ -271,5 +275,33 @@ func BenchmarkQuery(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for b.Loop() {
 		builtin(b)
+	}
+}
+
+// TestRelease: memory that was given back is read again, to the same bits.
+func TestRelease(t *testing.T) {
+	e := builtin(t)
+	const text = "Give the memory back, and take it again."
+	before := ask(t, e, text)
+	resident := func() int {
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Skip("tells what is resident on Linux only")
+		}
+		_, rest, _ := strings.Cut(string(status), "RssFile:")
+		var kb int
+		if _, err := fmt.Sscan(rest, &kb); err != nil {
+			t.Fatal(err)
+		}
+		return kb
+	}
+	e.Release(time.Hour)
+	full := resident()
+	e.Release(0)
+	if now := resident(); now > full-10_000 {
+		t.Errorf("%d KB of files are resident after the release, %d KB before it", now, full)
+	}
+	if diff := cmp.Diff(before, ask(t, e, text)); diff != "" {
+		t.Error(diff)
 	}
 }
