@@ -34,6 +34,9 @@ func unsupported(format string, args ...any) error {
 
 // Load reads a tokenizer.json of Hugging Face's tokenizers: WordPiece as BERT has it, or Unigram as XLM-RoBERTa has it.
 // What the file says of padding and cutting is ignored.
+//
+// Unigram follows SentencePiece, by which such models were trained, where Hugging Face's tokenizers do not: those drop the
+// marks on a character that the map changes, do not put the parts of Hangul syllables together, and read "</s>" as the mark.
 func Load(tokenizerJSON []byte) (Tokenizer, error) {
 	var f file
 	if err := json.Unmarshal(tokenizerJSON, &f); err != nil {

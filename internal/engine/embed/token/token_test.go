@@ -101,6 +101,9 @@ func TestRefused(t *testing.T) {
 	if _, err := small(t, func(f map[string]any) { f["model"].(map[string]any)["vocab"] = map[string]int{"x": -1} }); err == nil {
 		t.Error("a negative number was taken")
 	}
+	if _, err := small(t, func(f map[string]any) { f["model"].(map[string]any)["unk_token"] = "<what>" }); err == nil {
+		t.Error("a vocabulary without the unknown token was taken")
+	}
 	if _, err := token.Load([]byte("{")); err == nil {
 		t.Error("no JSON was taken")
 	}
