@@ -190,6 +190,26 @@ func TestSearchByMeaning(t *testing.T) {
 	p.problem(422, "out_of_range", "POST", "/api/v1/documents/search", obj{"query": "x", "filters": obj{"page_from": 4, "page_to": 2}})
 }
 
+// A passage like one that stands before it makes room for another when it is asked to, by meaning or by words.
+func TestSearchDiversity(t *testing.T) {
+	for _, embedder := range []string{"encoder", "table", "off"} {
+		t.Run(embedder, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, t.TempDir(), "BYLINE_EMBEDDER="+embedder)
+			p := s.register("owner@example.com")
+			p.document("a.md", "The solar panel on the roof gives power.")
+			p.document("b.md", "The solar panel on the roof gives some power.")
+			p.document("c.md", "A solar eclipse darkened the panel of judges for seven minutes, while everybody in the village stood and watched in silence.")
+			if got := p.found(obj{"query": "solar panel", "top_k": 3, "mode": "lexical"}); strings.Fields(got)[2] != "c.md" {
+				t.Errorf("by relevance: %s", got)
+			}
+			if got := p.found(obj{"query": "solar panel", "top_k": 2, "mode": "lexical", "diversity": .9}); strings.Fields(got)[1] != "c.md" {
+				t.Errorf("diverse: %s", got)
+			}
+		})
+	}
+}
+
 func TestSearchWithoutEmbedder(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), "BYLINE_EMBEDDER=off")

@@ -103,7 +103,71 @@ func (r *ranking) search(ctx context.Context) error {
 		r.fused = fuse.Convex(words, meaning)
 	}
 	r.fused = slices.DeleteFunc(r.fused, func(f fuse.Fused) bool { return !r.answers(f.ID) })
+	if r.Diversity > 0 {
+		return r.diversify(ctx)
+	}
 	return nil
+}
+
+// diversified is how many of the best are put into another order.
+const diversified = 50
+
+// diversify puts the best into an order in which each differs from those before it.
+func (r *ranking) diversify(ctx context.Context) error {
+	best := r.fused[:min(len(r.fused), diversified)]
+	list, ids, place := make([]fuse.Ranked, len(best)), make([]string, len(best)), map[string]fuse.Fused{}
+	for i, f := range best {
+		list[i], ids[i], place[f.ID] = fuse.Ranked{ID: f.ID, Score: f.Score}, f.ID, f
+	}
+	alike, err := r.likeness(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, d := range fuse.Diverse(list, len(list), 1-r.Diversity, alike) {
+		best[i] = place[d.ID]
+	}
+	return nil
+}
+
+// likeness of two passages, 0..1: their cosine where both have a vector, else the share of their words that both have.
+func (r *ranking) likeness(ctx context.Context, ids []string) (func(a, b string) float64, error) {
+	vectors := map[string][]float32{}
+	if e, _, err := r.embedder(ctx); err != nil {
+		return nil, err
+	} else if e != nil {
+		if vectors, err = r.s.store.Vectors(ctx, e.Space().ID(), ids); err != nil {
+			return nil, err
+		}
+	}
+	words := map[string]map[string]bool{}
+	if len(vectors) < len(ids) {
+		live, err := r.s.store.Live(ctx, r.Workspace, ids)
+		if err != nil {
+			return nil, err
+		}
+		for id, l := range live {
+			words[id] = map[string]bool{}
+			for _, t := range lexical.Analyze(l.Passage.Text, l.Passage.Language) {
+				words[id][t.Term] = true
+			}
+		}
+	}
+	return func(a, b string) float64 {
+		if v, w := vectors[a], vectors[b]; v != nil && w != nil {
+			dot := 0.0
+			for i := range v {
+				dot += float64(v[i]) * float64(w[i])
+			}
+			return max(0, min(1, dot))
+		}
+		both := 0
+		for t := range words[a] {
+			if words[b][t] {
+				both++
+			}
+		}
+		return float64(both) / float64(max(1, len(words[a])+len(words[b])-both))
+	}, nil
 }
 
 // engine is the one outside that answered, by words if two did; else the embedded one.

@@ -48,9 +48,12 @@ type Question struct {
 	Mode        Mode
 	Fusion      Fusion // "" is Convex
 	PerDocument int    // passages of one document at most; 0 is no limit
-	Expand      Expand // "" is ExpandNone
-	Filters     Filters
-	Explain     bool
+	// Diversity is 0..1: how much a passage loses by being like those before it (maximal marginal relevance with lambda
+	// 1-Diversity). 0 ranks by relevance alone.
+	Diversity float64
+	Expand    Expand // "" is ExpandNone
+	Filters   Filters
+	Explain   bool
 }
 
 // Filters narrow a search by what is known of documents; zero fields do not filter.
