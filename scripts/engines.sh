@@ -1,72 +1,46 @@
 #!/bin/bash
-# Lets the drivers of search engines meet real servers, one after the other: Chroma, Elasticsearch 8 in the clear and 9 with
-# TLS and a password, both with a network that fails, and OpenSearch. Nothing is left out: what a server needs has to be here
-# (Node, Maven, unzip, a JDK 21). The servers have 512 MB of heap each and are thrown away.
+# Runs the tests of search engines against real servers, one after the other: Chroma, Elasticsearch 8 (plain) and 9 (TLS and a
+# password), OpenSearch 3. Needs Node for Chroma; for the others Maven, unzip and a JDK (17, or 21 for Elasticsearch 9 and OpenSearch).
 #
-#   scripts/engines.sh             all of them
-#   scripts/engines.sh KIND...     chroma, elasticsearch8, elasticsearch9, opensearch
+#   scripts/engines.sh            all
+#   scripts/engines.sh chroma     some: chroma, elasticsearch8, elasticsearch9, opensearch
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scratch=$(mktemp -d)
-chmod 755 "$scratch" # some servers run as somebody else
-export CHROMATEST_DIR=$scratch/chroma ESTEST_DIR=$scratch/elasticsearch OSTEST_DIR=$scratch/opensearch TOXITEST_DIR=$scratch/toxiproxy
+own=$(mktemp -d)
+export CHROMATEST_DIR=$own/chroma ESTEST_DIR=$own/elasticsearch OSTEST_DIR=$own/opensearch
+chmod 755 "$own" # the servers run as somebody who is not root
+stop=true
+trap 'eval "$stop"; rm -rf "$own"' EXIT
 
-finish() {
-	local server
-	for server in chroma elasticsearch opensearch toxiproxy; do "scripts/$server.sh" stop; done
-	rm -rf "$scratch"
-}
-trap finish EXIT
-
-unset TEST_CHROMA_URL TEST_ELASTICSEARCH_URL TEST_ELASTICSEARCH_CA TEST_OPENSEARCH_URL TEST_TOXIPROXY_URL
-
-# start installs and starts a server and prints its URL.
-start() { "scripts/$1.sh" install && "scripts/$1.sh" start; }
-
-examine() { # what must not be left out, package
-	TEST_REQUIRE=$1 go test -count=1 "./internal/driver/$2"
+# exam tests with what is running: packages, then what of internal/app.
+exam() {
+	TEST_REQUIRE=$1 go test -count=1 -timeout 15m "$2"
+	TEST_REQUIRE=$1 go test -count=1 -timeout 15m -run "^TestEngineOutside\$/^$1\$" ./internal/app
 }
 
-elasticsearch() {
-	TEST_ELASTICSEARCH_URL=$(start elasticsearch)
-	TEST_TOXIPROXY_URL=$(start toxiproxy)
-	export TEST_ELASTICSEARCH_URL TEST_TOXIPROXY_URL
-	examine elasticsearch,toxiproxy elastic
-	scripts/elasticsearch.sh stop
-	unset TEST_ELASTICSEARCH_URL TEST_ELASTICSEARCH_CA
-}
-
-[ $# -gt 0 ] || set -- chroma elasticsearch8 elasticsearch9 opensearch
-for kind in "$@"; do
-	echo "$kind"
-	case $kind in
-	chroma)
-		TEST_CHROMA_URL=$(start chroma)
-		export TEST_CHROMA_URL
-		examine chroma chroma
-		scripts/chroma.sh stop
-		;;
-	elasticsearch8)
-		export ES_VERSION=8.19.5
-		elasticsearch
-		;;
-	elasticsearch9)
-		export ES_VERSION=9.2.0 SECURE=1
-		TEST_ELASTICSEARCH_CA=$(scripts/elasticsearch.sh ca)
-		export TEST_ELASTICSEARCH_CA
-		elasticsearch
-		unset SECURE
-		;;
-	opensearch)
-		TEST_OPENSEARCH_URL=$(start opensearch)
-		export TEST_OPENSEARCH_URL
-		examine opensearch elastic
-		scripts/opensearch.sh stop
-		;;
-	*)
-		sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
-		exit 2
-		;;
-	esac
+for which in "${@:-chroma elasticsearch8 elasticsearch9 opensearch}"; do
+	for engine in $which; do
+		echo "-- $engine"
+		unset TEST_CHROMA_URL TEST_ELASTICSEARCH_URL TEST_ELASTICSEARCH_CA TEST_OPENSEARCH_URL SECURE ES_VERSION
+		case $engine in
+		chroma) script=scripts/chroma.sh ;;
+		elasticsearch8) script=scripts/elasticsearch.sh; export ES_VERSION=8.19.5 ;;
+		elasticsearch9) script=scripts/elasticsearch.sh; export ES_VERSION=9.2.0 SECURE=1 ;;
+		opensearch) script=scripts/opensearch.sh ;;
+		*) echo "There is no engine $engine; see $0." >&2; exit 2 ;;
+		esac
+		$script install
+		stop="$script stop"
+		$script start >/dev/null
+		url=$($script url)
+		case $engine in
+		chroma) TEST_CHROMA_URL=$url exam chroma ./internal/driver/chroma ;;
+		elasticsearch8) TEST_ELASTICSEARCH_URL=$url exam elasticsearch ./internal/driver/elastic ;;
+		elasticsearch9) TEST_ELASTICSEARCH_URL=$url TEST_ELASTICSEARCH_CA=$($script ca) exam elasticsearch ./internal/driver/elastic ;;
+		opensearch) TEST_OPENSEARCH_URL=$url exam opensearch ./internal/driver/elastic ;;
+		esac
+		$stop
+		stop=true
+	done
 done

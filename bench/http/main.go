@@ -194,10 +194,17 @@ func measure(s *proc.Server, r route, path string) float64 {
 }
 
 // logins compares the p99 of another request while four clients log in without pause with that of quiet times.
+// logins also measures what the machine itself costs: the same requests beside a process of the lowest priority that only spins.
 func logins(s *proc.Server) {
-	var ratios, alone, beside []float64
+	var ratios, floor, alone, beside []float64
 	for range *rounds {
 		quiet := p99(s, *length)
+		spinner := exec.Command("nice", "-n", "19", "sh", "-c", "while :; do :; done")
+		proc.Check(spinner.Start())
+		spun := p99(s, *length)
+		proc.Check(spinner.Process.Kill())
+		_ = spinner.Wait() // killed
+		floor = append(floor, spun.Seconds()/quiet.Seconds())
 		stop := make(chan struct{})
 		var clients sync.WaitGroup
 		apart := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}} // the other requests keep their connection
@@ -224,8 +231,8 @@ func logins(s *proc.Server) {
 		ratios = append(ratios, busy.Seconds()/quiet.Seconds())
 		alone, beside = append(alone, quiet.Seconds()*1000), append(beside, busy.Seconds()*1000)
 	}
-	fmt.Printf("\np99 of authenticated reads while 4 clients log in : alone = %.2fx (%.2f ms : %.2f ms, medians of %d)\n",
-		proc.Median(ratios), proc.Median(beside), proc.Median(alone), *rounds)
+	fmt.Printf("\np99 of authenticated reads while 4 clients log in : alone = %.2fx (%.2f ms : %.2f ms, medians of %d)\nbeside a process that only spins : alone = %.2fx\n",
+		proc.Median(ratios), proc.Median(beside), proc.Median(alone), *rounds, proc.Median(floor))
 }
 
 // p99 of one client that asks every two milliseconds: a steady load, so that the figure is latency and not queueing.

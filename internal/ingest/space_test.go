@@ -99,10 +99,9 @@ func (s *shelf) spaces(target embed.Embedder, others ...embed.Embedder) *search.
 	return x
 }
 
-// add uploads a text of one passage a line and processes it; it gives the document as it ends.
-func (s *shelf) add(x *search.Spaces, lines ...string) document.Document {
+// work processes documents until stop is called.
+func (s *shelf) work(x *search.Spaces) (stop func()) {
 	s.Helper()
-	documents := document.New(s, s.blobs, document.Limits{Bytes: 1 << 20})
 	p := ingest.New(s, s.blobs, map[string]ingest.Extractor{string(extract.PlainText): func(_ context.Context, f blob.File, _ int64, sink extract.Sink) error {
 		b, err := io.ReadAll(f)
 		if err != nil {
@@ -112,9 +111,26 @@ func (s *shelf) add(x *search.Spaces, lines ...string) document.Document {
 	}}, x.Wanted)
 	w := runs.NewWorker(s, s.Bus(), runs.WorkerOptions{Handlers: map[runs.Kind]runs.Handler{runs.KindProcess: {Do: p.Handle, Limit: 1}}})
 	w.Start()
-	defer w.Stop(s.Context())
+	return func() { w.Stop(s.Context()) }
+}
+
+// add uploads a text of one passage a line and processes it; it gives the document as it ends.
+func (s *shelf) add(x *search.Spaces, lines ...string) document.Document {
+	s.Helper()
+	documents := document.New(s, s.blobs, document.Limits{Bytes: 1 << 20})
+	defer s.work(x)()
 	d, _, err := documents.Take(s.Context(), document.Upload{Workspace: ident.Local, Filename: ident.New() + ".txt",
 		Bytes: strings.NewReader(strings.Join(lines, "\n\n")), Process: true})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return s.ended(d.ID)
+}
+
+// ended waits until a document is complete or failed.
+func (s *shelf) ended(id string) document.Document {
+	s.Helper()
+	d, err := s.Document(s.Context(), ident.Local, id)
 	for err == nil && d.Status != document.Completed && d.Status != document.Failed {
 		time.Sleep(time.Millisecond)
 		d, err = s.Document(s.Context(), ident.Local, d.ID)
@@ -407,4 +423,27 @@ func (f fixed) Passages(context.Context, []string) (list []embed.Vector, err err
 		list = append(list, embed.Vector{Values: v, Known: 1})
 	}
 	return list, nil
+}
+
+// TestReindexAfterAPartOfTheProcessing: a document that was processed again from its passages on has them from an earlier
+// generation than its index.
+func TestReindexAfterAPartOfTheProcessing(t *testing.T) {
+	s := openShelf(t, t.TempDir())
+	x := s.spaces(&words{name: "old", dims: 8})
+	d := s.add(x, sentences(0, 3)...)
+	if _, started, err := s.Process(t.Context(), ident.Local, d.ID, true, document.Indexed, nil); err != nil || !started {
+		t.Fatal(started, err)
+	}
+	stop := s.work(x)
+	s.ended(d.ID)
+	stop()
+	if err := x.Rebuild(t.Context(), true, true); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := x.Fill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.agrees("")
 }

@@ -119,7 +119,7 @@ type Answer struct {
 	Hits     []Hit
 	Evidence bool     // the best hit answers well enough to be relied on; see evidenceScore
 	Total    int      // how many passages match, counted up to 100
-	Engine   string   // embedded, later elasticsearch or chroma
+	Engine   string   // that answered: elasticsearch, chroma or embedded
 	Degraded []string // what could not be used, in words for machines
 }
 
@@ -205,8 +205,6 @@ type Store interface {
 	Vectors(ctx context.Context, space string, passageIDs []string) (map[string][]float32, error)
 	// SegmentData gives a segment's bytes; one that was merged away meanwhile is fault.Missing("segment").
 	SegmentData(ctx context.Context, ws ident.Workspace, id string) ([]byte, error)
-	// Passages gives some passages of a document, from a number on; see document.Store.
-	Passages(ctx context.Context, ws ident.Workspace, documentID string, from, limit int) (list []document.Passage, total int, err error)
 	// Live joins passages to live rows: those whose document is gone, or of another generation than readers see, are left out.
 	Live(ctx context.Context, ws ident.Workspace, passageIDs []string) (map[string]Live, error)
 	// Admitted gives the ids of the documents that the filters admit, among ids unless that is nil.

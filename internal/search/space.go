@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -61,8 +62,8 @@ type SpaceStore interface {
 	Outdate(ctx context.Context, space string) error
 	// Unembedded gives some of the completed documents that are not in a space, of all workspaces.
 	Unembedded(ctx context.Context, space string, limit int) ([]Unembedded, error)
-	// Chunked reads the passages of a document's generation.
-	Chunked(ctx context.Context, ws ident.Workspace, documentID string, generation int64) ([]document.Passage, error)
+	// Passages gives some of the passages of a document that readers see, from a number on; see document.Store.
+	Passages(ctx context.Context, ws ident.Workspace, documentID string, from, limit int) (list []document.Passage, total int, err error)
 	// PutVectors writes vectors of a document's passages, in the bulk lane. Nobody sees them before the document is adopted.
 	PutVectors(ctx context.Context, u Unembedded, rows []VectorRow) error
 	// PutSegmentSlice writes a piece of a segment that is not visible yet.
@@ -263,9 +264,9 @@ func (s *Spaces) fill(ctx context.Context, i SpaceInfo, encode encode) error {
 
 // put puts one document into a space.
 func (s *Spaces) put(ctx context.Context, space string, u Unembedded, encode encode) error {
-	passages, err := s.store.Chunked(ctx, u.Workspace, u.DocumentID, u.Generation)
-	if errors.Is(err, fault.Missing("document")) || errors.Is(err, fault.Missing("generation")) {
-		return nil // gone, or other passages by now
+	passages, _, err := s.store.Passages(ctx, u.Workspace, u.DocumentID, 0, math.MaxInt32)
+	if errors.Is(err, fault.Missing("document")) {
+		return nil // gone
 	}
 	if err != nil {
 		return err
