@@ -19,6 +19,8 @@ import (
 const (
 	encoderWeight = .4
 	tableWeight   = .3
+	// movedWeight is that of the table when the question was moved towards what a first search found (.519).
+	movedWeight = .4
 	// foreignWeight is the most in a language with Latin letters that an English embedder was not trained on.
 	foreignWeight = .1
 )
@@ -43,6 +45,9 @@ type ranking struct {
 	terms    []lexical.Term
 	words    leg
 	meaning  leg
+	vector   []float32 // of the question
+	space    embed.Space
+	cosines  map[string]float64 // of passages to the question
 	fused    []fuse.Fused
 	degraded []string
 }
@@ -89,6 +94,24 @@ func (r *ranking) search(ctx context.Context) error {
 	if r.words.weight = 1 - r.meaning.weight; r.Mode == Semantic {
 		r.words.weight = 0
 	}
+	r.cosines = make(map[string]float64, len(r.meaning.Candidates))
+	for _, c := range r.meaning.Candidates {
+		r.cosines[c.PassageID] = c.Score
+	}
+	r.fuse()
+	if r.space.Embedder == "table" && r.Mode == Hybrid && r.meaning.weight > foreignWeight && len(r.fused) > 0 {
+		if err := r.move(ctx); err != nil {
+			return err
+		}
+	}
+	if r.Diversity > 0 {
+		return r.diversify(ctx)
+	}
+	return nil
+}
+
+// fuse makes one ranking of what both legs found.
+func (r *ranking) fuse() {
 	words, meaning := r.words.side(), r.meaning.side()
 	if len(meaning.Ranking) > 0 {
 		if flaw := fuse.Flaw(meaning.Ranking); flaw != "" && r.Mode == Hybrid {
@@ -103,9 +126,36 @@ func (r *ranking) search(ctx context.Context) error {
 		r.fused = fuse.Convex(words, meaning)
 	}
 	r.fused = slices.DeleteFunc(r.fused, func(f fuse.Fused) bool { return !r.answers(f.ID) })
-	if r.Diversity > 0 {
-		return r.diversify(ctx)
+}
+
+// movedBy is how many of the best a question is moved towards.
+const movedBy = 5
+
+// move asks for vectors again, with the question moved towards the best that were found: the table knows of a question no more
+// than its few words (embed.Feedback).
+func (r *ranking) move(ctx context.Context) error {
+	var ids []string
+	for _, f := range r.fused[:min(len(r.fused), movedBy)] {
+		ids = append(ids, f.ID)
 	}
+	vectors, err := r.s.store.Vectors(ctx, r.space.ID(), ids)
+	if err != nil {
+		return err
+	}
+	var top [][]float32
+	for _, id := range ids { // in their order: sums of floats depend on it
+		top = append(top, vectors[id])
+	}
+	found, err := r.s.index.Vector(ctx, Query{Workspace: r.Workspace, Vector: embed.Feedback(r.vector, top), Space: r.space.ID(), Documents: r.documents, K: r.k})
+	if k := fault.Of(err); err != nil && k.Kind == fault.Unavailable {
+		return nil // the first answer stands
+	}
+	if err != nil {
+		return err
+	}
+	r.meaning.Candidates, r.meaning.weight = found.Candidates, r.meaning.weight*movedWeight/tableWeight
+	r.words.weight = 1 - r.meaning.weight
+	r.fuse()
 	return nil
 }
 
@@ -186,8 +236,7 @@ func (r *ranking) answers(id string) bool {
 	if _, ok := r.words.at[id]; ok && r.Mode != Semantic {
 		return true
 	}
-	i, ok := r.meaning.at[id]
-	return ok && r.meaning.weight > foreignWeight && worth(r.meaning.Candidates[i].Score) > 0
+	return r.meaning.weight > foreignWeight && worth(r.cosines[id]) > 0
 }
 
 // byMeaning is the leg of vectors. What keeps it from speaking is told, and leaves the words alone; only the mode semantic
@@ -233,7 +282,7 @@ func (r *ranking) byMeaning(ctx context.Context) error {
 		r.silent("vectors_unavailable", "unavailable")
 		return nil
 	}
-	r.meaning.Found = found
+	r.meaning.Found, r.vector, r.space = found, v.Values, e.Space()
 	r.meaning.weight, r.meaning.why = r.say(e.Space(), v.Known, found.Known)
 	return nil
 }
@@ -325,7 +374,7 @@ func (r *ranking) hit(f fuse.Fused, l Live) Hit {
 		c := r.meaning.Candidates[i]
 		why.Vector = Leg{Rank: i + 1, Score: c.Score}
 		if r.meaning.weight > foreignWeight {
-			h.Score = max(h.Score, worth(c.Score))
+			h.Score = max(h.Score, worth(r.cosines[f.ID]))
 		}
 	}
 	for _, s := range lexical.Highlights(l.Passage.Text, l.Passage.Language, r.terms) {
