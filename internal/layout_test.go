@@ -64,6 +64,7 @@ var modules = []module{
 	{"github.com/clipperhouse/uax29/v2", []string{"engine/lexical", "engine/chunk", "engine/summarize"}},
 	{"github.com/danielgtaylor/huma/v2", []string{"httpapi"}},
 	{"github.com/dustin/go-humanize", []string{"cli"}},
+	{"github.com/elastic/elastic-transport-go/v8", []string{"driver/elastic"}},
 	{"github.com/failsafe-go/failsafe-go", []string{"search"}},
 	{"github.com/gabriel-vasile/mimetype", []string{"engine", "ingest"}},
 	{"github.com/getkin/kin-openapi", []string{"tests"}},
@@ -97,7 +98,7 @@ var tools = []string{"honnef.co/go/tools"}
 var unsaying = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "type", "types", "core", "base", "manager", "managers", "misc", "shared", "lib"}
 
 // plural are package names that end in s as the noun of one thing; runs and ops are fixed by the plan.
-var plural = []string{"runs", "ops", "localfs", "redis"}
+var plural = []string{"runs", "ops", "localfs", "redis", "safetensors"}
 
 func TestLayout(t *testing.T) {
 	for _, wrong := range inspect(os.DirFS(".."), "byline") {

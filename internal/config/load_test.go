@@ -108,13 +108,13 @@ func TestTheEnvOfTheDesignLoadsAsItIs(t *testing.T) {
 			told := strings.Join(lines(report.Notices), "\n")
 			for _, want := range []string{
 				"SECRET_KEY is a placeholder", "OPENAI_API_KEY is a placeholder", "TAVILY_API_KEY is a placeholder",
-				"CHROMADB_URL", "ELASTICSEARCH_URL is known", "REDIS_URL is known",
+				"CHROMADB_URL", "REDIS_URL is known",
 			} {
 				if !strings.Contains(told, want) {
 					t.Errorf("no notice %q in:\n%s", want, told)
 				}
 			}
-			if len(report.Notices) != 6 {
+			if len(report.Notices) != 5 {
 				t.Errorf("%d notices:\n%s", len(report.Notices), told)
 			}
 		})

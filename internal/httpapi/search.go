@@ -59,6 +59,7 @@ func (s *server) search(ctx context.Context, in *searchIn) (*searchOut, error) {
 		return nil, err
 	}
 	out := &searchOut{}
+	s.Metrics.Search(a.Engine, len(a.Degraded) > 0)
 	out.Body.Results, out.Body.Total, out.Body.Evidence, out.Body.Engine, out.Body.Degraded = []hitShape{}, a.Total, a.Evidence, a.Engine, list(a.Degraded)
 	for _, h := range a.Hits {
 		out.Body.Results = append(out.Body.Results, toHit(h))
@@ -97,6 +98,7 @@ func (s *server) query(ctx context.Context, in *queryIn) (*queryOut, error) {
 		return nil, err
 	}
 	out := &queryOut{}
+	s.Metrics.Search(r.Engine, len(r.Degraded) > 0)
 	out.Body.Answer, out.Body.Citations, out.Body.Evidence, out.Body.Engine, out.Body.Degraded = r.Text, []citedShape{}, r.Evidence, r.Engine, list(r.Degraded)
 	for _, q := range r.Quotes {
 		out.Body.Citations = append(out.Body.Citations, citedShape{DocumentID: q.DocumentID, DocumentName: q.DocumentName, PassageID: q.PassageID,

@@ -106,6 +106,16 @@ func (r *ranking) search(ctx context.Context) error {
 	return nil
 }
 
+// engine is the one outside that answered, by words if two did; else the embedded one.
+func (r *ranking) engine() string {
+	for _, l := range []leg{r.words, r.meaning} {
+		if l.Engine != "" && l.Engine != EmbeddedName {
+			return l.Engine
+		}
+	}
+	return EmbeddedName
+}
+
 // answers tells whether a passage has a word of the question, or a meaning that is worth anything: something always is the
 // nearest, whatever is asked.
 func (r *ranking) answers(id string) bool {

@@ -119,7 +119,7 @@ type Answer struct {
 	Hits     []Hit
 	Evidence bool     // the best hit answers well enough to be relied on; see evidenceScore
 	Total    int      // how many passages match, counted up to 100
-	Engine   string   // embedded, later elasticsearch or chroma
+	Engine   string   // that answered: elasticsearch, chroma or embedded
 	Degraded []string // what could not be used, in words for machines
 }
 

@@ -54,11 +54,7 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	if err := validate(&q); err != nil {
 		return Answer{}, err
 	}
-	info, err := s.index.Info(ctx)
-	if err != nil {
-		return Answer{}, err
-	}
-	answer := Answer{Engine: info.Engine}
+	answer := Answer{Engine: EmbeddedName}
 	documents, err := s.admitted(ctx, q)
 	if err != nil || documents != nil && len(documents) == 0 {
 		return answer, err
@@ -70,7 +66,7 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	if err := r.search(ctx); err != nil {
 		return Answer{}, err
 	}
-	answer.Total, answer.Degraded = min(len(r.fused), candidates), r.degraded
+	answer.Total, answer.Degraded, answer.Engine = min(len(r.fused), candidates), r.degraded, r.engine()
 	if answer.Hits, err = r.hits(ctx); err != nil {
 		return Answer{}, err
 	}
