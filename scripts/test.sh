@@ -3,6 +3,7 @@
 #
 #   TEST_REQUIRE=postgres,race   fail instead of leaving these out
 #   TEST_POSTGRES_URL=...        use this server (its databases named byline_test_* come and go); else one is started
+#   TEST_E5_DIR=...              a model for the encoder's tests; else the one that scripts/e5.sh has installed
 #   TEST_INSTALL=0               install nothing, even as root
 #
 # The names have no BYLINE_ before them, because the program refuses settings of its own that it doesn't know.
@@ -38,6 +39,10 @@ if [ -z "${TEST_POSTGRES_URL:-}" ]; then
 	else
 		leave_out postgres "${why//$'\n'/ }"
 	fi
+fi
+
+if [ -z "${TEST_E5_DIR:-}" ] && dir=$(scripts/e5.sh dir 2>/dev/null); then
+	export TEST_E5_DIR=$dir
 fi
 
 race=()
