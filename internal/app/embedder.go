@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -38,19 +39,20 @@ func embedder(cfg config.Search, log *slog.Logger) (_ embed.Embedder, rest func(
 		}
 		return t, rest, nil
 	}
-	e, err := directory(choice)
-	return e, rest, err
+	return directory(choice)
 }
 
-// directory opens a model that a person brought.
-func directory(path string) (embed.Embedder, error) {
-	t, err := table.Load(path)
-	if err != nil {
-		return nil, unusableModel(path, err)
+// directory opens a model that a person brought: a table of words if it is one, else an encoder.
+func directory(path string) (_ embed.Embedder, rest func(unused time.Duration), err error) {
+	t, noTable := table.Load(path)
+	if noTable == nil {
+		return t, func(time.Duration) {}, nil
 	}
-	return t, nil
-}
-
-func unusableModel(path string, err error) error {
-	return fault.New(fault.Invalid, "model_unusable", "BYLINE_EMBEDDER: the model in %s cannot be used: %v.", path, err).Because(err)
+	e, noEncoder := encoder.Load(path)
+	if noEncoder == nil {
+		return e, e.Release, nil
+	}
+	err = errors.Join(noTable, noEncoder)
+	return nil, nil, fault.New(fault.Invalid, "model_unusable", "BYLINE_EMBEDDER: the model in %s cannot be used. As a table of words (model2vec): %v. As an encoder (BERT, XLM-RoBERTa): %v.",
+		path, noTable, noEncoder).Because(err)
 }

@@ -31,9 +31,20 @@ const queryTime = 2 * time.Second
 // evidenceScore is the score from which on a passage counts as evidence.
 const evidenceScore = .35
 
-// worth is what a cosine is worth as a score, 0..1: texts that have nothing to do with each other come to .2 with the
-// embedders built in, paraphrases to .8.
-func worth(cosine float64) float64 { return min(1, max(0, (cosine-.2)/.6)) }
+// worth is what a passage's cosine is worth as a score, 0..1. With the embedders built in, texts that have nothing to do with
+// each other come to .2 and paraphrases to .8. Others have scales of their own (from .7 on with E5, for one): with them the
+// last of the candidates is worth nothing and the question itself 1, so that something must stand out to be worth anything.
+func (r *ranking) worth(id string) float64 {
+	low, high := .2, .8
+	if r.space.Embedder != "encoder" && r.space.Embedder != "table" {
+		low, high = r.lowest, 1
+	}
+	cosine, ok := r.cosines[id]
+	if !ok {
+		return 0
+	}
+	return min(1, max(0, (cosine-low)/max(high-low, 1e-6)))
+}
 
 // ranking is one search under way.
 type ranking struct {
@@ -48,6 +59,7 @@ type ranking struct {
 	vector   []float32 // of the question
 	space    embed.Space
 	cosines  map[string]float64 // of passages to the question
+	lowest   float64            // of cosines
 	fused    []fuse.Fused
 	degraded []string
 }
@@ -94,9 +106,10 @@ func (r *ranking) search(ctx context.Context) error {
 	if r.words.weight = 1 - r.meaning.weight; r.Mode == Semantic {
 		r.words.weight = 0
 	}
-	r.cosines = make(map[string]float64, len(r.meaning.Candidates))
+	r.cosines, r.lowest = make(map[string]float64, len(r.meaning.Candidates)), 1
 	for _, c := range r.meaning.Candidates {
 		r.cosines[c.PassageID] = c.Score
+		r.lowest = min(r.lowest, c.Score)
 	}
 	r.fuse()
 	if r.space.Embedder == "table" && r.Mode == Hybrid && r.meaning.weight > foreignWeight && len(r.fused) > 0 {
@@ -236,7 +249,7 @@ func (r *ranking) answers(id string) bool {
 	if _, ok := r.words.at[id]; ok && r.Mode != Semantic {
 		return true
 	}
-	return r.meaning.weight > foreignWeight && worth(r.cosines[id]) > 0
+	return r.meaning.weight > foreignWeight && r.worth(id) > 0
 }
 
 // byMeaning is the leg of vectors. What keeps it from speaking is told, and leaves the words alone; only the mode semantic
@@ -374,7 +387,7 @@ func (r *ranking) hit(f fuse.Fused, l Live) Hit {
 		c := r.meaning.Candidates[i]
 		why.Vector = Leg{Rank: i + 1, Score: c.Score}
 		if r.meaning.weight > foreignWeight {
-			h.Score = max(h.Score, worth(r.cosines[f.ID]))
+			h.Score = max(h.Score, r.worth(f.ID))
 		}
 	}
 	for _, s := range lexical.Highlights(l.Passage.Text, l.Passage.Language, r.terms) {

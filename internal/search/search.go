@@ -84,8 +84,7 @@ type Span struct {
 type Hit struct {
 	Passage      document.Passage
 	DocumentName string
-	// Score is 0..1: the larger of the share of the question's idf mass that the passage holds, and what its cosine is worth
-	// (worth). The order comes from fusion, not from it.
+	// Score is 0..1: the larger of the share of the question's idf mass that the passage holds, and what its cosine is worth. The order comes from fusion, not from it.
 	Score         float64
 	Highlights    []Span // in Passage.Text
 	Before, After string // what stands around it, as Question.Expand asks for; texts of passages, with blank lines between
