@@ -64,6 +64,7 @@ var modules = []module{
 	{"github.com/clipperhouse/uax29/v2", []string{"engine/lexical", "engine/chunk", "engine/summarize"}},
 	{"github.com/danielgtaylor/huma/v2", []string{"httpapi"}},
 	{"github.com/dustin/go-humanize", []string{"cli"}},
+	{"github.com/elastic/elastic-transport-go/v8", []string{"driver/elastic"}},
 	{"github.com/failsafe-go/failsafe-go", []string{"search"}},
 	{"github.com/gabriel-vasile/mimetype", []string{"engine", "ingest"}},
 	{"github.com/getkin/kin-openapi", []string{"tests"}},

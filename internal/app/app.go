@@ -55,6 +55,9 @@ type App struct {
 	pool    *sandbox.Pool
 	hashers *passhash.Pool
 	spaces  *search.Spaces
+	engines []search.Named
+	router  *search.Router
+	feed    *search.Feed
 	rest    func(unused time.Duration) // gives the embedder's memory back if it was unused for a time
 	hub     *runs.Hub
 	worker  *runs.Worker
@@ -165,7 +168,16 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err := a.spaces.Offer(ctx); err != nil {
 		return err
 	}
-	searcher := search.New(a.store, search.NewEmbedded(a.store, cfg.Search.Memory), a.spaces)
+	installation, err := a.store.Installation(ctx)
+	if err != nil {
+		return err
+	}
+	if a.engines, err = engines(cfg.Search, installation); err != nil {
+		return err
+	}
+	a.feed = search.NewFeed(a.store, a.spaces, a.engines, a.log)
+	a.router = search.NewRouter(a.engines, search.NewEmbedded(a.store, cfg.Search.Memory), search.RouterOptions{Lag: a.feed, Log: a.log})
+	searcher := search.New(a.store, a.router, a.spaces)
 	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
 	pipeline := ingest.New(a.store, a.blobs, map[string]ingest.Extractor{
 		string(extract.PDF): func(ctx context.Context, f blob.File, _ int64, sink extract.Sink) error {
@@ -180,26 +192,39 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Storage.Workers},
+			runs.KindSync:     {Do: a.feed.Handle, Limit: cfg.Storage.Workers},
 		},
-		Ended: func(r runs.Run, st runs.Status) { a.metrics.Run(string(r.Kind), string(st)) },
+		Ended: func(r runs.Run, st runs.Status) {
+			a.metrics.Run(string(r.Kind), string(st))
+			a.feed.Nudge()
+		},
 	})
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	accounts, err := a.accounts(ctx, server)
 	if err != nil {
 		return err
 	}
-	a.health = ops.NewHealth(
-		ops.Probe{Name: "store", Needed: true, Ask: a.store.Ping},
-		ops.Probe{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
-		ops.Probe{Name: "search", Ask: func(ctx context.Context) (string, error) { return "embedded", nil }},
-	)
+	a.health = ops.NewHealth(append([]ops.Probe{
+		{Name: "store", Needed: true, Ask: a.store.Ping},
+		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
+	}, engineProbes(a.router)...)...)
+	for _, e := range a.router.Status() {
+		a.metrics.Engine(e.Name, func() (serving bool, waiting, refused int) {
+			for _, s := range a.router.Status() {
+				if s.Name == e.Name {
+					return s.State == search.EngineServing || s.State == search.EngineLagging, s.Queue, s.Dead
+				}
+			}
+			return false, 0, 0
+		})
+	}
 	site, err := web.New(cfg.App.Name)
 	if err != nil {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Searcher: searcher, Spaces: a.spaces, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
@@ -251,6 +276,8 @@ func (a *App) start() {
 	merger := search.NewMerger(a.store, a.log)
 	a.background.Go(func() { merger.Run(ctx) })
 	a.background.Go(func() { a.spaces.Run(ctx) })
+	a.background.Go(func() { a.router.Run(ctx) })
+	a.background.Go(func() { a.feed.Run(ctx) })
 	a.background.Go(func() {
 		every(ctx, sweepEvery, func() error {
 			_, err := a.store.Sweep(ctx, a.blobs.Delete)
@@ -337,6 +364,7 @@ func (a *App) Close() error {
 	if a.pool != nil {
 		errs = append(errs, a.pool.Close())
 	}
+	errs = append(errs, closeEngines(a.engines))
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

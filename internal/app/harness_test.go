@@ -400,11 +400,17 @@ func (p *person) readEvents(r io.Reader, stop func(event) bool) []event {
 // verify runs `byline verify --contains` beside the running system.
 func (p *person) verify(dir string, contains ...string) []string {
 	p.t.Helper()
-	cfg, _, err := config.Load(config.Sources{Environ: []string{"BYLINE_DATA=" + dir}, Dir: p.t.TempDir()})
+	return p.compare(dir, nil, contains...)
+}
+
+// compare runs `byline verify --engine` with settings.
+func (p *person) compare(dir string, settings []string, contains ...string) []string {
+	p.t.Helper()
+	cfg, _, err := config.Load(config.Sources{Environ: append([]string{"BYLINE_DATA=" + dir}, settings...), Dir: p.t.TempDir()})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	problems, _, err := app.Verify(p.t.Context(), cfg, contains)
+	problems, _, err := app.Verify(p.t.Context(), cfg, contains, true)
 	if err != nil {
 		p.t.Fatal(err)
 	}

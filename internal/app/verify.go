@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +20,8 @@ import (
 )
 
 // Verify holds all stores of a data directory against each other, beside a running server or without one. contains are texts
-// that must be nowhere, as after a deletion. It changes nothing.
-func Verify(ctx context.Context, cfg *config.Config, contains []string) (problems []string, checked string, err error) {
+// that must be nowhere, as after a deletion; engines are asked when they shall be compared, too. It changes nothing.
+func Verify(ctx context.Context, cfg *config.Config, contains []string, engines bool) (problems []string, checked string, err error) {
 	o := storeOptions(cfg, nil)
 	o.ReadOnly = true
 	s, err := store.Open(ctx, o)
@@ -46,6 +47,13 @@ func Verify(ctx context.Context, cfg *config.Config, contains []string) (problem
 		return nil, "", err
 	}
 	problems = append(problems, unfit...)
+	if engines {
+		unfit, err := verifyEngines(ctx, cfg, s)
+		if err != nil {
+			return nil, "", err
+		}
+		problems = append(problems, unfit...)
+	}
 	for _, text := range contains {
 		found, err := filesWith(ctx, cfg.Storage.Data, text)
 		if err != nil {
@@ -58,6 +66,21 @@ func Verify(ctx context.Context, cfg *config.Config, contains []string) (problem
 	checked = fmt.Sprintf("Checked %d documents, %d passages, %d pages, %d citations, %d segments, %d runs with %d events, %d files",
 		report.Documents, report.Passages, report.Pages, report.Citations, report.Segments, report.Runs, report.Events, report.Blobs)
 	return problems, checked, nil
+}
+
+// verifyEngines compares what the search engines hold with what they should.
+func verifyEngines(ctx context.Context, cfg *config.Config, s *store.Store) (problems []string, err error) {
+	installation, err := s.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := engines(cfg.Search, installation)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeEngines(list)) }()
+	log := slog.New(slog.DiscardHandler)
+	return search.NewFeed(s, search.NewSpaces(s, nil, nil, log), list, log).Check(ctx)
 }
 
 // filesWith looks for a text in the files of the data directory that the database is not made of.

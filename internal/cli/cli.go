@@ -69,7 +69,7 @@ type Library interface {
 }
 
 // Verify compares all stores of a data directory that may be in use; see the command.
-type Verify func(ctx context.Context, c *config.Config, contains []string) (problems []string, checked string, err error)
+type Verify func(ctx context.Context, c *config.Config, contains []string, engines bool) (problems []string, checked string, err error)
 
 // command is one invocation.
 type command struct {

@@ -318,7 +318,7 @@ func TestVerify(t *testing.T) {
 	s := newSession(t)
 	var found []string
 	var broken error
-	s.verify = func(_ context.Context, c *config.Config, contains []string) ([]string, string, error) {
+	s.verify = func(_ context.Context, c *config.Config, contains []string, _ bool) ([]string, string, error) {
 		return found, "3 documents, looked for " + strings.Join(contains, "+") + " in " + c.Storage.Data, broken
 	}
 	s.run("verify", "--contains", "a", "--contains", "b").want(t, cli.ExitOK, "3 documents, looked for a+b in ./byline-data; 0 problems\n", "")

@@ -24,17 +24,44 @@ func (i index) name() string {
 }
 
 type indexes struct {
-	Indexes []index `json:"indexes"`
+	Indexes []index  `json:"indexes"`
+	Engines []engine `json:"engines"`
+}
+
+// engine is the state of a search engine.
+type engine struct {
+	Name    string `json:"name"`
+	State   string `json:"state"`
+	Error   string `json:"error,omitempty"`
+	Waiting int    `json:"waiting"`
+	Refused int    `json:"refused"`
+}
+
+// tell is its state for people.
+func (e engine) tell() string {
+	s := e.State
+	if e.Error != "" {
+		s += " (" + e.Error + ")"
+	}
+	if e.Waiting > 0 {
+		s += fmt.Sprintf(", %d documents wait", e.Waiting)
+	}
+	if e.Refused > 0 {
+		s += fmt.Sprintf(", %d documents were refused", e.Refused)
+	}
+	return s
 }
 
 func (c *command) reindexCmd() *cobra.Command {
 	var words, vectors, back, status bool
+	var outside string
 	cmd := &cobra.Command{
 		Use:   "reindex",
 		Short: "Build the search indexes anew from the passages",
 		Long: `Builds the indexes of words and of vectors anew from what is stored, document by document, while the old ones serve. It goes on
 where it was when it is interrupted, or when the program ends. --back returns to the embedding space that served before the
-present one, at once; --status only tells what there is.`,
+present one, at once; --engine builds the index of a search engine outside anew, in the background; --status only tells what
+there is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -49,6 +76,8 @@ present one, at once; --status only tells what there is.`,
 				err = cl.call(ctx, "GET", "/api/v1/indexes", nil, &now)
 			case back:
 				err = cl.call(ctx, "POST", "/api/v1/indexes/rollback", nil, &now)
+			case outside != "":
+				err = cl.call(ctx, "POST", "/api/v1/indexes/rebuild", map[string]string{"engine": outside}, &now)
 			default:
 				what := map[[2]bool]string{{true, false}: "words", {false, true}: "vectors"}[[2]bool{words, vectors}]
 				if what == "" {
@@ -69,16 +98,22 @@ present one, at once; --status only tells what there is.`,
 					return err
 				}
 			}
+			for _, e := range now.Engines {
+				if _, err := fmt.Fprintf(c.Stdout, "engine %s\t%s\n", clean(e.Name), clean(e.tell())); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&outside, "engine", "", "the index of this search engine, such as chroma")
 	f.BoolVar(&words, "words", false, "only the index of words")
 	f.BoolVar(&vectors, "vectors", false, "only the vectors")
 	f.BoolVar(&back, "back", false, "return to the embedding space before the present one")
 	f.BoolVar(&status, "status", false, "tell what there is and change nothing")
-	cmd.MarkFlagsMutuallyExclusive("back", "status", "words")
-	cmd.MarkFlagsMutuallyExclusive("back", "status", "vectors")
+	cmd.MarkFlagsMutuallyExclusive("back", "status", "engine", "words")
+	cmd.MarkFlagsMutuallyExclusive("back", "status", "engine", "vectors")
 	return cmd
 }
 

@@ -8,19 +8,21 @@ import (
 
 func (c *command) verifyCmd() *cobra.Command {
 	var contains []string
+	var engines bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that all stores agree, and that what was deleted is gone",
 		Long: `Reads all rows, segments and files and checks them against each other: each passage and each citation stands in its
 source word for word, nothing points at what is gone, every log is whole. --contains also looks for a text in all
-that is stored, the database's own files included: after a deletion it must not be found. Works beside a running server.`,
+that is stored, the database's own files included: after a deletion it must not be found. --engine also compares what the configured
+search engines hold, by count and hash. Works beside a running server.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
 				return err
 			}
-			problems, checked, err := c.Verify(cmd.Context(), cfg, contains)
+			problems, checked, err := c.Verify(cmd.Context(), cfg, contains, engines)
 			if err != nil {
 				return err
 			}
@@ -38,5 +40,6 @@ that is stored, the database's own files included: after a deletion it must not 
 		},
 	}
 	cmd.Flags().StringArrayVar(&contains, "contains", nil, "a text that must not be found (repeat)")
+	cmd.Flags().BoolVar(&engines, "engine", false, "compare what the search engines hold, too")
 	return cmd
 }

@@ -88,9 +88,11 @@ type Documents struct {
 // Search is which engines find passages.
 type Search struct {
 	Memory           int64    `env:"BYLINE_SEARCH_MEMORY" default:"128MiB" form:"size" min:"1MiB" max:"1TiB" doc:"Memory for parts of the index that were read lately."` // bytes
-	Embedder         string   `env:"BYLINE_EMBEDDER" default:"auto" allowed:"auto encoder table openai ollama off" or:"path" planned:"table openai ollama path" doc:"What turns text into vectors, for search by meaning. auto: the encoder built in, where this processor has instructions for it; off: search by words alone; a path is the directory of a model."`
-	ElasticsearchURL string   `env:"ELASTICSEARCH_URL" form:"url:http,https" secret:"url" planned:"*" doc:"Elasticsearch or OpenSearch. Empty: the index built in."`
-	ChromaURL        string   `env:"CHROMADB_URL" form:"url:http,https" secret:"url" planned:"*" doc:"Chroma server. Empty: the index built in."`
+	Embedder         string   `env:"BYLINE_EMBEDDER" default:"auto" allowed:"auto encoder table openai ollama off" or:"path" planned:"openai ollama" doc:"What turns text into vectors, for search by meaning. auto: the encoder built in, or the table built in where this processor has no instructions for that; off: search by words alone; a path is the directory of a model: model2vec, BERT or XLM-RoBERTa."`
+	ElasticsearchURL string   `env:"ELASTICSEARCH_URL" form:"urls:http,https" secret:"url" doc:"Elasticsearch 8 or 9 or OpenSearch 3: the URLs of its nodes, such as https://user:password@one:9200,https://two:9200. It answers searches once it has all documents; the index built in does until then, and while it is away. Empty: the index built in."`
+	ElasticsearchKey string   `env:"ELASTICSEARCH_API_KEY" secret:"yes" doc:"API key of Elasticsearch, encoded as it shows it. Empty: the user and password of ELASTICSEARCH_URL."`
+	ElasticsearchCA  string   `env:"ELASTICSEARCH_CA_FILE" doc:"PEM file with the authority that signed Elasticsearch's certificate, beside those of this system."`
+	ChromaURL        string   `env:"CHROMADB_URL" form:"url:http,https" secret:"url" doc:"Chroma server that finds by meaning, such as http://localhost:8001; words are found with the index built in, and everything while the server is away. Empty: the index built in."`
 	_                struct{} `env:"CHROMADB_PATH" retired:"Byline keeps its vectors in BYLINE_DATA and does not read a directory of Chroma. For a Chroma server use CHROMADB_URL, such as http://localhost:8001; else remove this line." doc:"Not read: the index is in BYLINE_DATA; a Chroma server is CHROMADB_URL."`
 }
 

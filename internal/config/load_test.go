@@ -108,13 +108,13 @@ func TestTheEnvOfTheDesignLoadsAsItIs(t *testing.T) {
 			told := strings.Join(lines(report.Notices), "\n")
 			for _, want := range []string{
 				"SECRET_KEY is a placeholder", "OPENAI_API_KEY is a placeholder", "TAVILY_API_KEY is a placeholder",
-				"CHROMADB_URL", "ELASTICSEARCH_URL is known", "REDIS_URL is known",
+				"CHROMADB_URL", "REDIS_URL is known",
 			} {
 				if !strings.Contains(told, want) {
 					t.Errorf("no notice %q in:\n%s", want, told)
 				}
 			}
-			if len(report.Notices) != 6 {
+			if len(report.Notices) != 5 {
 				t.Errorf("%d notices:\n%s", len(report.Notices), told)
 			}
 		})
@@ -277,7 +277,7 @@ func TestNotices(t *testing.T) {
 		env, want string
 	}{
 		"a value that is not built":      {"DEFAULT_LLM_PROVIDER=openai", `"openai" is not built yet`},
-		"a directory of a model":         {"BYLINE_EMBEDDER=./model", `"./model" is not built yet`},
+		"an embedder that is not built":  {"BYLINE_EMBEDDER=openai", `"openai" is not built yet`},
 		"a setting that is not built":    {"BYLINE_OCR_COMMAND=tesseract", "not built yet"},
 		"what counts is silent":          {"DEFAULT_LLM_PROVIDER=offline", ""},
 		"a default of what is not built": {"BYLINE_LLM_IDLE_TIMEOUT=30s", ""},

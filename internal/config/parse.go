@@ -48,6 +48,8 @@ func (s *Setting) parse(text string) (any, error) {
 		return parseHostPort(text)
 	case form == "url":
 		return parseURL(text, strings.Split(detail, ","))
+	case form == "urls":
+		return parseURLs(text, strings.Split(detail, ","))
 	case s.typ == durationType:
 		return s.parseDuration(text)
 	case s.typ.Kind() == reflect.Bool:
@@ -166,6 +168,16 @@ func parseURL(text string, schemes []string) (any, error) {
 	return text, nil
 }
 
+// parseURLs reads URLs with commas between them.
+func parseURLs(text string, schemes []string) (any, error) {
+	for part := range strings.SplitSeq(text, ",") {
+		if _, err := parseURL(strings.TrimSpace(part), schemes); err != nil {
+			return nil, err
+		}
+	}
+	return text, nil
+}
+
 // parseOrigin reads scheme://host[:port] as a browser writes it: lower case, no path.
 func parseOrigin(text string) (string, error) {
 	u, err := url.Parse(text)
@@ -245,10 +257,13 @@ func (s *Setting) allowed() string {
 		return fmt.Sprintf("a size such as 100MB or 104857600, from %s to %s", least, most)
 	case form == "hostport":
 		return "an address with a port such as 127.0.0.1:8000"
-	case form == "url":
+	case form == "url", form == "urls":
 		schemes := strings.Split(detail, ",")
 		for i := range schemes {
 			schemes[i] += "://"
+		}
+		if form == "urls" {
+			return "URLs that begin with " + alternatives(schemes) + " and name a host, separated by commas"
 		}
 		return "a URL that begins with " + alternatives(schemes) + " and names a host"
 	case s.tags.Get("unit") != "":

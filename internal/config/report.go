@@ -40,12 +40,27 @@ func (v Value) Masked() string {
 	if !v.Secret || v.Text == "" {
 		return v.Text
 	}
-	u, err := url.Parse(v.Text)
-	if !v.IsURL || v.Refused || err != nil || u.Host == "" {
+	if !v.IsURL || v.Refused {
+		return mask
+	}
+	parts := []string{v.Text}
+	if v.list() {
+		parts = strings.Split(v.Text, ",")
+	}
+	for i, p := range parts {
+		parts[i] = maskedURL(p)
+	}
+	return strings.Join(parts, ",")
+}
+
+// maskedURL is a URL without its user, password and query.
+func maskedURL(text string) string {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil || u.Host == "" {
 		return mask
 	}
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	text := shown.String()
+	text = shown.String()
 	if u.User != nil {
 		text = strings.Replace(text, "://", "://"+mask+"@", 1)
 	}

@@ -58,6 +58,9 @@ func (s *Setting) isPlanned(text string) bool {
 		slices.Contains(planned, "path") && isPath(text)
 }
 
+// list tells whether the value is several URLs.
+func (s *Setting) list() bool { return strings.HasPrefix(s.tags.Get("form"), "urls:") }
+
 func isPath(text string) bool { return strings.ContainsAny(text, `/\`) }
 
 // name is what a setting is called in one kind of source.

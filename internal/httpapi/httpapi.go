@@ -34,6 +34,8 @@ type Deps struct {
 	Documents     *document.Service
 	Searcher      *search.Searcher
 	Spaces        *search.Spaces
+	Engines       *search.Router
+	Feed          *search.Feed
 	Drafts        *draft.Service
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)

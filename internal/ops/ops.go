@@ -85,6 +85,7 @@ type Metrics struct {
 	requests *prometheus.HistogramVec
 	streams  prometheus.Gauge
 	runs     *prometheus.CounterVec
+	searches *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics of one process.
@@ -98,10 +99,12 @@ func NewMetrics(version string) *Metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "byline_streams", Help: "Open event streams."}),
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "byline_runs_total", Help: "Runs that ended, by kind and status."}, []string{"kind", "status"}),
+		searches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "byline_searches_total", Help: "Answered searches, by the engine that answered; degraded is 1 when something could not be used."}, []string{"engine", "degraded"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "byline_build_info", Help: "The running version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.streams, m.runs, build,
+	m.registry.MustRegister(m.requests, m.streams, m.runs, m.searches, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -115,6 +118,30 @@ func (m *Metrics) Request(method, route string, status int, took time.Duration) 
 func (m *Metrics) Stream() (done func()) {
 	m.streams.Inc()
 	return m.streams.Dec
+}
+
+// Search counts an answered search.
+func (m *Metrics) Search(engine string, degraded bool) {
+	label := "0"
+	if degraded {
+		label = "1"
+	}
+	m.searches.WithLabelValues(engine, label).Inc()
+}
+
+// Engine shows how a search engine is: whether it serves, how many documents wait for it, and how many it refused.
+func (m *Metrics) Engine(name string, ask func() (serving bool, waiting, refused int)) {
+	gauge := func(metric, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metric, Help: help, ConstLabels: prometheus.Labels{"engine": name}}, value))
+	}
+	gauge("byline_search_engine_serving", "1 when a search engine answers searches.", func() float64 {
+		if serving, _, _ := ask(); serving {
+			return 1
+		}
+		return 0
+	})
+	gauge("byline_search_engine_waiting", "Documents that a search engine has not got yet.", func() float64 { _, n, _ := ask(); return float64(n) })
+	gauge("byline_search_engine_refused", "Documents that a search engine refused for good.", func() float64 { _, _, n := ask(); return float64(n) })
 }
 
 // Run counts a run that ended.

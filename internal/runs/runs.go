@@ -24,6 +24,7 @@ type Kind string
 const (
 	KindProcess  Kind = "process"  // a document: extract, chunk, index
 	KindGenerate Kind = "generate" // a draft
+	KindSync     Kind = "sync"     // a search engine outside: send it what it lacks of the workspace
 )
 
 // Status of a run. The last three are terminal.
@@ -44,7 +45,7 @@ func (s Status) Terminal() bool { return s == Completed || s == Failed || s == C
 
 // Subject is what a run works on.
 type Subject struct {
-	Type string `json:"type"` // document, draft
+	Type string `json:"type"` // document, draft, engine
 	ID   string `json:"id"`
 }
 

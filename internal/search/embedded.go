@@ -105,7 +105,7 @@ func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 // Info tells the engine's name and what it holds in memory.
 func (e *Embedded) Info(context.Context) (Info, error) {
 	segments, bytes := e.cache.size()
-	return Info{Engine: "embedded", Segments: segments, Bytes: bytes}, nil
+	return Info{Engine: EmbeddedName, Segments: segments, Bytes: bytes}, nil
 }
 
 // attempts to read a snapshot while merges replace segments under it.

@@ -17,8 +17,9 @@ import (
 
 // Named is an engine and the name that answers, settings and metrics know it by.
 type Named struct {
-	Name   string // elasticsearch, chroma
-	Engine Engine
+	Name        string // elasticsearch, chroma
+	Engine      Engine
+	VectorsOnly bool // it has no lexical leg, and does not hold passages without a vector
 }
 
 // Home is the engine that is always there.
@@ -92,8 +93,8 @@ func NewRouter(engines []Named, home Home, o RouterOptions) *Router {
 // maxBehind is how many passages that an engine has not got are searched in the embedded engine beside it.
 const maxBehind = 1000
 
-// embeddedName is that of the embedded engine in answers.
-const embeddedName = "embedded"
+// EmbeddedName is that of the embedded engine in answers.
+const EmbeddedName = "embedded"
 
 // question asks an index one of the two questions.
 type question func(Index, context.Context, Query) (Found, error)
@@ -137,7 +138,7 @@ func (r *Router) route(ctx context.Context, q Query, ask question, merge func(en
 
 func (r *Router) atHome(ctx context.Context, q Query, ask question, degraded []string) (Found, error) {
 	found, err := ask(r.home, ctx, q)
-	found.Engine, found.Degraded = embeddedName, append(degraded, found.Degraded...)
+	found.Engine, found.Degraded = EmbeddedName, append(degraded, found.Degraded...)
 	return found, err
 }
 
@@ -244,7 +245,7 @@ func mergeWords(engine, home []Candidate) []Candidate {
 // Info names the engine that is asked first, and tells what the embedded one holds in memory. It asks nobody outside.
 func (r *Router) Info(ctx context.Context) (Info, error) {
 	info, err := r.home.Info(ctx)
-	info.Engine = embeddedName
+	info.Engine = EmbeddedName
 	for _, e := range r.engines {
 		if s := e.status(); s.State == EngineServing || s.State == EngineLagging {
 			info.Engine = e.Name
@@ -281,7 +282,7 @@ func (r *Router) Status() []EngineStatus {
 	for _, e := range r.engines {
 		list = append(list, e.status())
 	}
-	return append(list, EngineStatus{Name: embeddedName, State: EngineServing, Since: r.began})
+	return append(list, EngineStatus{Name: EmbeddedName, State: EngineServing, Since: r.began})
 }
 
 // Run looks at the engines until ctx ends: one that nobody asks is found to be gone, or back, by its Info. It returns when

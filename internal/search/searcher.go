@@ -54,11 +54,7 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	if err := validate(&q); err != nil {
 		return Answer{}, err
 	}
-	info, err := s.index.Info(ctx)
-	if err != nil {
-		return Answer{}, err
-	}
-	answer := Answer{Engine: info.Engine}
+	answer := Answer{Engine: EmbeddedName}
 	documents, err := s.admitted(ctx, q)
 	if err != nil || documents != nil && len(documents) == 0 {
 		return answer, err
@@ -70,7 +66,7 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	if err := r.search(ctx); err != nil {
 		return Answer{}, err
 	}
-	answer.Total, answer.Degraded = min(len(r.fused), candidates), r.degraded
+	answer.Total, answer.Degraded, answer.Engine = min(len(r.fused), candidates), r.degraded, r.engine()
 	if answer.Hits, err = r.hits(ctx); err != nil {
 		return Answer{}, err
 	}
@@ -125,6 +121,9 @@ func validate(q *Question) error {
 	}
 	if f := q.Filters; f.PageFrom < 0 || f.PageTo < 0 || f.PageTo > 0 && f.PageTo < f.PageFrom {
 		return fault.Bad("body.filters.pages", "out_of_range", "Pages count from 1, and the last is not before the first.")
+	}
+	if !(q.Diversity >= 0 && q.Diversity <= 1) {
+		return fault.Bad("body.diversity", "out_of_range", "diversity is between 0 (relevance alone) and 1.")
 	}
 	if q.PerDocument < 0 {
 		return fault.Bad("body.max_per_document", "out_of_range", "max_per_document is 0 (no limit) or more.")

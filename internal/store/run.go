@@ -56,12 +56,12 @@ func (t *tx) subject(l runs.Lease) (string, error) {
 	return id, err
 }
 
-// Recover voids the leases that an earlier process of this data directory held. On PostgreSQL they run out by themselves,
-// since another replica may hold them.
+// Recover begins the life of a process: it names the library if it is new, and voids the leases that an earlier process of
+// this data directory held. On PostgreSQL they run out by themselves, since another replica may hold them.
 func (s *Store) Recover(ctx context.Context) error {
 	return s.write(ctx, laneEvents, func(t *tx) error {
-		if t.pg {
-			return nil
+		if _, err := t.exec(`INSERT INTO installation (one, id) VALUES (1, ?) ON CONFLICT DO NOTHING`, ident.New()); err != nil || t.pg {
+			return err
 		}
 		_, err := t.exec(`UPDATE run SET lease_owner = '', lease_until = 0 WHERE status = 'running'`)
 		return err
@@ -386,7 +386,7 @@ func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once
 		if old.Status != runs.Failed {
 			return fault.New(fault.Conflict, "run_not_failed", "Only a failed run can be tried again; this one is %s.", old.Status)
 		}
-		busy, err := t.exists(`SELECT 1 FROM run WHERE subject_id = ? AND ended_at = 0`, old.Subject.ID)
+		busy, err := t.exists(`SELECT 1 FROM run WHERE workspace = ? AND subject_id = ? AND ended_at = 0`, ws, old.Subject.ID)
 		if err != nil {
 			return err
 		}
@@ -410,6 +410,9 @@ func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once
 
 // unsettle hands the subject over to its new run. Of a subject that is gone the run cannot begin.
 func (t *tx) unsettle(r runs.Run) error {
+	if r.Subject.Type == subjectEngine {
+		return nil
+	}
 	query := `UPDATE document SET status = 'pending', error_code = '', error = '', run_id = ?, updated_at = ? WHERE id = ?`
 	if r.Subject.Type == subjectDraft {
 		query = `UPDATE draft SET status = 'generating', run_id = ?, updated_at = ? WHERE id = ?`

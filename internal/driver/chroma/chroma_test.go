@@ -1,12 +1,10 @@
 package chroma_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/search"
+	"byline/internal/search/searchtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,22 +50,22 @@ func engine(t *testing.T, url string, o chroma.Options) *chroma.Engine {
 // real gives an engine on the real server, with a prefix of its own.
 func real(t *testing.T) *chroma.Engine {
 	t.Helper()
-	url := os.Getenv("TEST_CHROMA_URL")
-	if url == "" {
-		if slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), "chroma") {
-			t.Fatal("TEST_REQUIRE names chroma, but TEST_CHROMA_URL is not set; scripts/chroma.sh starts a server.")
-		}
-		t.Skip("TEST_CHROMA_URL is not set; scripts/chroma.sh starts a server.")
-	}
-	id := strings.ToLower(ident.New())
-	e := engine(t, url, chroma.Options{Prefix: "t" + id[len(id)-8:]})
-	t.Cleanup(func() { // removes what the test made
-		ctx := context.Background()
-		if err := errors.Join(e.Ensure(ctx, search.Generation{Name: "end"}), e.Swap(ctx, "end")); err != nil {
-			t.Error(err)
-		}
-	})
+	e := engine(t, searchtest.Server(t, "TEST_CHROMA_URL", "chroma"), chroma.Options{Prefix: searchtest.Fresh()})
+	t.Cleanup(func() { searchtest.Clear(t, e) })
 	return e
+}
+
+// TestConformance holds the driver, and its fake, against what every engine promises.
+func TestConformance(t *testing.T) {
+	t.Run("fake", func(t *testing.T) {
+		searchtest.Run(t, searchtest.Subject{Wordless: true, Open: func(t *testing.T) search.Engine {
+			_, e := faked(t, chroma.Options{})
+			return e
+		}})
+	})
+	t.Run("real", func(t *testing.T) {
+		searchtest.Run(t, searchtest.Subject{Wordless: true, Open: func(t *testing.T) search.Engine { return real(t) }})
+	})
 }
 
 // each runs a test on the fake and on the real server.

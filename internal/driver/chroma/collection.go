@@ -80,7 +80,8 @@ var errGeneration = fault.Missing("generation")
 
 // stale tells whether an error can come from what we remember of collections.
 func stale(err error) bool {
-	return refused(err, http.StatusNotFound) || errors.Is(err, errGeneration)
+	// What is removed while it is looked up lacks parts for a moment, which is 412.
+	return refused(err, http.StatusNotFound, http.StatusPreconditionFailed) || errors.Is(err, errGeneration)
 }
 
 // Ensure makes a generation known. Its workspaces' collections are made when something is put into them.

@@ -60,10 +60,23 @@ func (e *Engine) vector(ctx context.Context, q search.Query) (search.Found, erro
 		return search.Found{}, fault.New(fault.Invalid, "bad_vector", "The question cannot be searched by meaning: %s.", why)
 	}
 	path, err := e.collection(ctx, generation, q.Workspace, false)
-	if err != nil || path == "" || q.K <= 0 || q.Documents != nil && len(q.Documents) == 0 {
+	if err != nil || q.K <= 0 || q.Documents != nil && len(q.Documents) == 0 {
 		return search.Found{}, err
 	}
-	list, err := e.nearest(ctx, path, q)
+	var list []search.Candidate
+	if path != "" {
+		list, err = e.nearest(ctx, path, q)
+	}
+	if err == nil && len(list) == 0 {
+		// There is nothing, or the generation has been replaced meanwhile: what is being removed answers that it is empty.
+		e.mu.Lock()
+		e.serving = known[string]{}
+		e.mu.Unlock()
+		var now string
+		if now, err = e.current(ctx); err == nil && now != generation {
+			err = errGeneration
+		}
+	}
 	if err != nil {
 		return search.Found{}, err
 	}

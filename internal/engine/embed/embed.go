@@ -11,7 +11,7 @@ import (
 // Space names the vectors that can be compared with each other: those of one embedder, one version of its weights, rules
 // and arithmetic, and one length. Vectors of two spaces are never mixed, however alike their embedders are.
 type Space struct {
-	Embedder string // encoder, table, openai, ollama, or the name of a directory
+	Embedder string // encoder, table, openai, ollama, or the architecture of a model that is loaded from a directory
 	Version  string // a hash or name of weights, arithmetic, cut and prefixes; without "/"
 	Dims     int
 }

@@ -133,6 +133,31 @@ CREATE TABLE draft_version (
     CONSTRAINT draft_version_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE engine_document (
+    engine text NOT NULL,
+    name text NOT NULL,
+    workspace text NOT NULL,
+    document_id text NOT NULL,
+    generation bigint NOT NULL,
+    meant bigint NOT NULL,
+    passages bigint NOT NULL,
+    digest bigint NOT NULL,
+    refused text DEFAULT ''::text NOT NULL,
+    passage_ids text DEFAULT ''::text NOT NULL,
+    CONSTRAINT engine_document_pkey PRIMARY KEY (engine, name, document_id)
+);
+CREATE INDEX engine_document_workspace ON engine_document USING btree (engine, name, workspace, document_id);
+
+CREATE TABLE engine_generation (
+    engine text NOT NULL,
+    name text NOT NULL,
+    space text NOT NULL,
+    dims bigint NOT NULL,
+    serving bigint NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT engine_generation_pkey PRIMARY KEY (engine, name)
+);
+
 CREATE TABLE idempotency (
     workspace text NOT NULL,
     key text NOT NULL,
@@ -143,6 +168,12 @@ CREATE TABLE idempotency (
     CONSTRAINT idempotency_pkey PRIMARY KEY (workspace, key)
 );
 CREATE INDEX idempotency_created ON idempotency USING btree (created_at);
+
+CREATE TABLE installation (
+    one bigint NOT NULL,
+    id text NOT NULL,
+    CONSTRAINT installation_pkey PRIMARY KEY (one)
+);
 
 CREATE TABLE page (
     document_id text NOT NULL,
@@ -216,6 +247,7 @@ CREATE TABLE run (
 CREATE INDEX run_due ON run USING btree (kind, not_before, id) WHERE (status = 'queued'::text);
 CREATE INDEX run_leased ON run USING btree (lease_until) WHERE (status = 'running'::text);
 CREATE INDEX run_subject ON run USING btree (subject_id, id);
+CREATE INDEX run_sync ON run USING btree (workspace, subject_id, ended_at) WHERE (kind = 'sync'::text);
 CREATE INDEX run_uncompacted ON run USING btree (ended_at) WHERE ((compacted = 0) AND (ended_at > 0));
 CREATE INDEX run_workspace ON run USING btree (workspace, id);
 

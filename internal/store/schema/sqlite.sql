@@ -131,6 +131,32 @@ CREATE TABLE draft_version (
     UNIQUE (draft_id, number)
 );
 
+CREATE TABLE engine_document (
+    engine      TEXT NOT NULL,
+    name        TEXT NOT NULL, -- of the generation
+    workspace   TEXT NOT NULL,
+    document_id TEXT NOT NULL,
+    generation  BIGINT NOT NULL, -- of the passages; 0 while they are being sent
+    meant       BIGINT NOT NULL, -- with the vectors of the space
+    passages    BIGINT NOT NULL,
+    digest      BIGINT NOT NULL, -- the sum of their hashes, modulo 2^64
+    refused     TEXT NOT NULL DEFAULT '', -- why the engine does not take some of them
+    passage_ids TEXT NOT NULL DEFAULT '', -- that it may hold, one a line
+    PRIMARY KEY (engine, name, document_id)
+);
+
+CREATE INDEX engine_document_workspace ON engine_document (engine, name, workspace, document_id);
+
+CREATE TABLE engine_generation (
+    engine     TEXT NOT NULL, -- elasticsearch, chroma
+    name       TEXT NOT NULL,
+    space      TEXT NOT NULL, -- of its vectors; '' has none
+    dims       BIGINT NOT NULL,
+    serving    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (engine, name)
+);
+
 CREATE TABLE idempotency (
     workspace   TEXT NOT NULL,
     key         TEXT NOT NULL,
@@ -142,6 +168,11 @@ CREATE TABLE idempotency (
 );
 
 CREATE INDEX idempotency_created ON idempotency (created_at);
+
+CREATE TABLE installation (
+    one BIGINT PRIMARY KEY, -- 1
+    id  TEXT NOT NULL
+);
 
 CREATE TABLE page (
     document_id TEXT NOT NULL,
@@ -217,6 +248,8 @@ CREATE INDEX run_due ON run (kind, not_before, id) WHERE status = 'queued';
 CREATE INDEX run_leased ON run (lease_until) WHERE status = 'running';
 
 CREATE INDEX run_subject ON run (subject_id, id);
+
+CREATE INDEX run_sync ON run (workspace, subject_id, ended_at) WHERE kind = 'sync';
 
 CREATE INDEX run_uncompacted ON run (ended_at) WHERE compacted = 0 AND ended_at > 0;
 

@@ -113,7 +113,7 @@ func open(model []byte, tokenizer func() token.Tokenizer, o Options) (*Encoder, 
 	if o.Limit == 0 {
 		o.Limit = textLimit
 	}
-	o.Limit = min(o.Limit, batchLimit, m.Positions-m.first)
+	o.Limit = min(o.Limit, batchLimit, m.Positions)
 	e := &Encoder{o: o, kernel: detect(), model: m, tokenizer: tokenizer, workers: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	e.scratch.New = func() any { return &scratch{kernel: e.kernel} }
 	return e, nil
@@ -131,6 +131,9 @@ func (e *Encoder) Space() embed.Space {
 	}
 	return embed.Space{Embedder: e.o.Name, Version: version, Dims: e.model.Hidden}
 }
+
+// Limit is how many tokens of a text are read.
+func (e *Encoder) Limit() int { return e.o.Limit }
 
 // Kernel names the instructions in use, for people.
 func (e *Encoder) Kernel() string { return e.kernel.String() }

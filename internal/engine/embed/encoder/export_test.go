@@ -1,5 +1,7 @@
 package encoder
 
+import "bytes"
+
 // The inside of the package, for its tests.
 
 // Kernels are those that this processor has, the portable one first.
@@ -52,3 +54,12 @@ func BuiltinModel() string { return builtinModel }
 
 // BuiltinVersion is the beginning of its hash.
 func BuiltinVersion() string { return builtinVersion }
+
+// QuantizeFile packs the safetensors file of a model.
+func QuantizeFile(file []byte, c Config) ([]byte, error) {
+	f, err := openFloats(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		return nil, err
+	}
+	return quantize(c, f, int64(len(file)), 0)
+}
