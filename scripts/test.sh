@@ -4,6 +4,7 @@
 #   TEST_REQUIRE=postgres,race   fail instead of leaving these out
 #   TEST_POSTGRES_URL=...        use this server (its databases named byline_test_* come and go); else one is started
 #   TEST_E5_DIR=...              a model for the encoder's tests; else the one that scripts/e5.sh has installed
+#   TEST_MODEL2VEC_DIR=...       a table for the loader's tests; else the one that scripts/model2vec.sh has installed
 #   TEST_INSTALL=0               install nothing, even as root
 #
 # The names have no BYLINE_ before them, because the program refuses settings of its own that it doesn't know.
@@ -43,6 +44,9 @@ fi
 
 if [ -z "${TEST_E5_DIR:-}" ] && dir=$(scripts/e5.sh dir 2>/dev/null); then
 	export TEST_E5_DIR=$dir
+fi
+if [ -z "${TEST_MODEL2VEC_DIR:-}" ] && dir=$(scripts/model2vec.sh dir 2>/dev/null); then
+	export TEST_MODEL2VEC_DIR=$dir
 fi
 
 race=()

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 	"unsafe"
 
 	"byline/internal/engine/embed"
@@ -207,23 +205,9 @@ func (e *Encoder) tokens(text string) (ids []int32, known float64) {
 	}
 	known = float64(in) / float64(all)
 	if e.o.Latin {
-		known = min(known, latin(text))
+		known = min(known, token.LatinShare(text))
 	}
 	return ids, known
-}
-
-// latin is the share of a text's letters that are Latin ones.
-func latin(text string) float64 {
-	in, all := 0, 0
-	for _, r := range text {
-		if r < utf8.RuneSelf && !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') || r >= utf8.RuneSelf && !unicode.IsLetter(r) {
-			continue
-		}
-		if all++; r < utf8.RuneSelf || unicode.Is(unicode.Latin, r) {
-			in++
-		}
-	}
-	return float64(in) / float64(max(all, 1))
 }
 
 // run embeds a batch. A text of which nothing is known has a zero vector: what the model says of unknown tokens means nothing.

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // hub is a directory as Hugging Face and Sentence Transformers keep models: config.json, tokenizer.json, model.safetensors,
@@ -200,39 +199,15 @@ func (h *hub) prefixes() (query, passage string, err error) {
 	return query, passage, nil
 }
 
-// vocabulary tells of a tokenizer.json whether its pieces are those of languages in Latin letters, and whether it puts texts in
-// lower case. Single letters of other scripts are in English vocabularies, too: in one of twenty pieces of BERT's.
-func vocabulary(tokenizer []byte) (latin, lower bool, err error) {
+// lowers tells of a tokenizer.json whether it puts texts in lower case.
+func lowers(tokenizer []byte) (bool, error) {
 	var f struct {
 		Normalizer struct {
 			Lower bool `json:"lowercase"`
 		} `json:"normalizer"`
-		Model struct {
-			Vocab json.RawMessage `json:"vocab"`
-		} `json:"model"`
 	}
 	if err := json.Unmarshal(tokenizer, &f); err != nil {
-		return false, false, unusable("tokenizer.json: %v", err)
+		return false, unusable("tokenizer.json: %v", err)
 	}
-	all, others := 0, 0
-	count := func(piece string) {
-		all++
-		if strings.ContainsFunc(piece, func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) }) {
-			others++
-		}
-	}
-	var ids map[string]json.RawMessage
-	var scores [][2]any
-	if json.Unmarshal(f.Model.Vocab, &ids) == nil {
-		for piece := range ids {
-			count(piece)
-		}
-	} else if json.Unmarshal(f.Model.Vocab, &scores) == nil {
-		for _, row := range scores {
-			if piece, ok := row[0].(string); ok {
-				count(piece)
-			}
-		}
-	}
-	return others*5 < all, f.Normalizer.Lower, nil
+	return f.Normalizer.Lower, nil
 }

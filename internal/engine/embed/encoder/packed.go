@@ -65,7 +65,11 @@ func Quantize(dir string) (*Packed, error) {
 	if _, err := token.Load(p.Tokenizer); err != nil { // before the work
 		return nil, err
 	}
-	latin, lower, err := vocabulary(p.Tokenizer)
+	latin, err := token.Latin(p.Tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	lower, err := lowers(p.Tokenizer)
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,9 @@ func parse(model, tokenizer []byte) (*Table, error) {
 	if tokens.Len() != len(t.factors) {
 		return nil, unusable("tokenizer.json has %d tokens, and model.safetensors %d", tokens.Len(), len(t.factors))
 	}
+	if t.latin, err = token.Latin(tokenizer); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
 	t.tokenizer = func() token.Tokenizer { return tokens }
 	t.prepare = func(text string) string { return text }
 	return t, nil

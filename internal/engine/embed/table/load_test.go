@@ -206,6 +206,21 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// A vocabulary of Latin letters has single letters of other scripts, which do not make a text known.
+func TestLatinLetters(t *testing.T) {
+	m := directory(t, "I8", false, false)
+	m.files["tokenizer.json"] = bytes.Replace(m.files["tokenizer.json"], []byte(`"library"`), []byte(`"я"`), 1)
+	e, err := table.Load(write(t, m.files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]float64{"heat": 1, "я я": 0, "heat я": .8} {
+		if v := query(t, e, text); math.Abs(v.Known-want) > 1e-9 || want == 0 && cosine(v.Values, v.Values) != 0 {
+			t.Errorf("%q: %v of the letters are known, not %v", text, v.Known, want)
+		}
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	rows := func(n int) safetensors.Tensor {
 		return safetensors.Tensor{Name: "embeddings", Type: "I8", Shape: []int{n, dims}, Data: make([]byte, n*dims)}

@@ -42,6 +42,7 @@ type Table struct {
 	rows      []int32   // of each token; nil where its row has its number
 	factors   []float32 // by which a token's codes are multiplied
 	prepare   func(string) string
+	latin     bool      // it is for languages in Latin letters, whatever single letters of others its vocabulary has
 	scratch   sync.Pool // of *scratch
 }
 
@@ -54,7 +55,7 @@ func Builtin() (*Table, error) {
 		return nil, err
 	}
 	t.space.Embedder, t.space.Version = "table", fmt.Sprintf("%s-%s-%d", builtinVersion, arithmetic, limit)
-	t.prepare = compatible
+	t.prepare, t.latin = compatible, true
 	t.tokenizer = sync.OnceValue(func() token.Tokenizer {
 		tokenizer, err := token.Load(builtinTokenizer)
 		if err != nil {
@@ -93,9 +94,14 @@ func (t *Table) Passages(ctx context.Context, texts []string) ([]embed.Vector, e
 		v := values[i*dims : (i+1)*dims : (i+1)*dims]
 		ids, known, letters := tokenizer.Pieces(s.ids[:0], t.prepare(text), limit)
 		s.ids, out[i].Values = ids, v
-		// Without letters that it knows, what is left is digits and punctuation, which say nothing of a text in another script.
 		if known > 0 {
 			out[i].Known = float64(known) / float64(letters)
+		}
+		if t.latin && !ascii(text) {
+			out[i].Known = min(out[i].Known, token.LatinShare(text))
+		}
+		// Without letters that it knows, what is left is digits and punctuation, which say nothing of a text in another script.
+		if out[i].Known > 0 {
 			t.sum(v, ids)
 		}
 	}
