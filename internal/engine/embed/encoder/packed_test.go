@@ -2,6 +2,7 @@ package encoder_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,6 @@ import (
 
 	"byline/internal/engine/embed"
 	"byline/internal/engine/embed/encoder"
-	"byline/internal/engine/embed/token"
 )
 
 func open(t testing.TB, dir string) *encoder.Encoder {
@@ -156,6 +156,23 @@ func TestImportedIsTheSame(t *testing.T) {
 	}
 }
 
+func TestCheck(t *testing.T) {
+	near, far, err := builtin(t).Check(t.Context())
+	if err != nil || near < far+.2 {
+		t.Errorf("%.3f to an answer, %.3f to something else, %v", near, far, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := builtin(t).Check(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	m := newTiny(t, "bert")
+	m.files["tokenizer.json"].(map[string]any)["model"].(map[string]any)["vocab"] = map[string]int{"[UNK]": 1, "[CLS]": 2, "[SEP]": 3}
+	if _, _, err := open(t, m.write(t)).Check(t.Context()); !errors.Is(err, encoder.ErrModel) {
+		t.Errorf("of a model that knows no word: %v", err)
+	}
+}
+
 // Whatever changes vectors changes the space.
 func TestSpaceNamesWhatMatters(t *testing.T) {
 	spaces := map[embed.Space]string{}
@@ -287,7 +304,7 @@ func TestUnsupportedDirectories(t *testing.T) {
 			m := newTiny(t, "bert")
 			row.change(m)
 			_, err := encoder.Load(m.write(t))
-			if !errors.Is(err, encoder.ErrModel) && !errors.Is(err, token.ErrUnsupported) || !strings.Contains(err.Error(), row.say) {
+			if !errors.Is(err, encoder.ErrModel) || !strings.Contains(err.Error(), row.say) {
 				t.Errorf("got %v, want %s", err, row.say)
 			}
 		})
@@ -342,6 +359,21 @@ func TestDamagedImports(t *testing.T) {
 	}
 	if err := p.Write(filepath.Join(t.TempDir(), "x\x00y")); err == nil {
 		t.Error("written into a directory that cannot be")
+	}
+	m := newTiny(t, "bert")
+	before := m.write(t)
+	if err := p.Write(before); !errors.Is(err, encoder.ErrModel) {
+		t.Errorf("written over what is to be imported: %v", err)
+	}
+	if _, err := encoder.Quantize(before); err != nil {
+		t.Errorf("and it is gone: %v", err)
+	}
+	out := t.TempDir()
+	if err := p.Write(out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := encoder.Quantize(out); err == nil || !strings.Contains(err.Error(), "imported already") {
+		t.Errorf("imported twice: %v", err)
 	}
 }
 
