@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"byline/internal/engine/embed/safetensors"
 	"byline/internal/engine/embed/token"
 )
 
@@ -103,24 +104,22 @@ func (p *Packed) check() error {
 
 // weights reads model.safetensors.
 func (h *hub) weights() ([]byte, error) {
-	f, err := os.Open(filepath.Join(h.dir, modelFile))
+	raw, unmap, err := mapFile(filepath.Join(h.dir, modelFile))
 	if err != nil {
 		return nil, absent(err, modelFile, "save the model as one file in that format, without shards")
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
+	if unmap != nil {
+		defer unmap()
 	}
-	floats, err := openFloats(f, info.Size())
+	file, err := safetensors.Parse(raw)
 	if err != nil {
-		return nil, err
+		return nil, unusable("%w", err)
 	}
 	first := h.first()
 	if first < 0 || first > h.Positions {
 		return nil, unusable("its padding token is %d (pad_token_id)", first-1)
 	}
-	return quantize(h.Config, floats, info.Size(), first)
+	return quantize(h.Config, floatFile{file}, len(raw), first)
 }
 
 // absent says of a file that is not there what to do.
@@ -217,19 +216,29 @@ func Load(dir string) (*Encoder, error) {
 	if p.Tokenizer, err = os.ReadFile(filepath.Join(dir, tokenizerFile)); err != nil {
 		return nil, absent(err, tokenizerFile, "import it anew")
 	}
-	mapped := false
-	if p.Model, mapped, err = mapFile(filepath.Join(dir, modelFile)); err != nil {
+	model, unmap, err := mapFile(filepath.Join(dir, modelFile))
+	if err != nil {
 		return nil, absent(err, modelFile, "import it anew")
 	}
+	p.Model = model
+	e, err := p.verified()
+	switch {
+	case unmap == nil:
+	case err != nil:
+		unmap()
+	default:
+		e.file = model
+		forget(model) // the checksum has read all of it
+	}
+	return e, err
+}
+
+// verified opens a packed model if it is the one that its manifest tells of.
+func (p *Packed) verified() (*Encoder, error) {
 	if digest(p.Model) != p.Manifest.Model || digest(p.Tokenizer) != p.Manifest.Tokenizer {
 		return nil, unusable("its files are not those that were imported (checksum): import it anew")
 	}
-	e, err := p.Encoder()
-	if err == nil && mapped {
-		e.file = p.Model
-		forget(e.file) // the checksum has read all of it
-	}
-	return e, err
+	return p.Encoder()
 }
 
 // Check embeds a question, an answer to it and something else, and tells how near the question is to both, by the cosine: a model of

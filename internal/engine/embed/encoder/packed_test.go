@@ -89,10 +89,13 @@ func TestLoadComputesTheModel(t *testing.T) {
 			if name == "no token types" {
 				delete(plain.tensors, "embeddings.token_type_embeddings.weight")
 			}
-			e := open(t, m.write(t))
+			e, kernels := open(t, m.write(t)), encoder.Kernels()
+			if row.change != nil {
+				kernels = kernels[len(kernels)-1:]
+			}
 			for _, text := range tinyTexts {
 				want := plain.embed(m.ids(t, row.query+text), row.first, row.cls)
-				for _, kernel := range encoder.Kernels() {
+				for _, kernel := range kernels {
 					got := ask(t, e.With(kernel), text)
 					if got.Known == 0 {
 						continue
@@ -282,9 +285,8 @@ func TestUnsupportedDirectories(t *testing.T) {
 		"padding far":      {func(m *tiny) { m.config()["model_type"] = "xlm-roberta"; m.config()["pad_token_id"] = 99 }, "pad_token_id"},
 		"a tensor less":    {func(m *tiny) { delete(m.tensors, bias) }, bias},
 		"a shape":          {func(m *tiny) { m.tensors[bias] = matrix{2, tinyHidden / 2, m.tensors[bias].v} }, "shape"},
-		"no number":        {func(m *tiny) { m.tensors[bias].v[1] = math.NaN() }, "number that is none"},
-		"too large":        {func(m *tiny) { m.tensors[bias].v[1] = math.Inf(1) }, "number that is none"},
-		"two of a name":    {func(m *tiny) { m.tensors["bert."+bias] = m.tensors[bias] }, "two tensors"},
+		"no number":        {func(m *tiny) { m.tensors[bias].v[1] = math.NaN() }, "what is no number in row 0"},
+		"too large":        {func(m *tiny) { m.tensors[bias].v[1] = math.Inf(1) }, "what is no number in row 0"},
 		"odd token types":  {func(m *tiny) { m.tensors["embeddings.token_type_embeddings.weight"] = matrix{3, 2, make([]float64, 6)} }, "shape"},
 		"other tokenizer":  {func(m *tiny) { m.files["tokenizer.json"].(map[string]any)["model"] = map[string]any{"type": "BPE"} }, `"BPE"`},
 		"no tokenizer":     {func(m *tiny) { delete(m.files, "tokenizer.json") }, "fast tokenizer"},
