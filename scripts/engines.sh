@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the tests of search engines against real servers, one after the other: Chroma, Elasticsearch 8 (plain) and 9 (TLS and a
 # password), OpenSearch 3. Needs Node for Chroma; for the others Maven, unzip and a JDK (17, or 21 for Elasticsearch 9 and OpenSearch).
+# Toxiproxy stands beside them, for the tests whose network fails.
 #
 #   scripts/engines.sh            all
 #   scripts/engines.sh chroma     some: chroma, elasticsearch8, elasticsearch9, opensearch
@@ -8,14 +9,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 own=$(mktemp -d)
-export CHROMATEST_DIR=$own/chroma ESTEST_DIR=$own/elasticsearch OSTEST_DIR=$own/opensearch
+export CHROMATEST_DIR=$own/chroma ESTEST_DIR=$own/elasticsearch OSTEST_DIR=$own/opensearch TOXITEST_DIR=$own/toxiproxy
 chmod 755 "$own" # the servers run as somebody who is not root
 stop=true
-trap 'eval "$stop"; rm -rf "$own"' EXIT
+trap 'eval "$stop"; scripts/toxiproxy.sh stop; rm -rf "$own"' EXIT
+
+scripts/toxiproxy.sh install
+TEST_TOXIPROXY_URL=$(scripts/toxiproxy.sh start)
+export TEST_TOXIPROXY_URL
 
 # exam tests with what is running: packages, then what of internal/app.
 exam() {
-	TEST_REQUIRE=$1 go test -count=1 -timeout 15m "$2"
+	TEST_REQUIRE=$1,toxiproxy go test -count=1 -timeout 15m "$2"
 	TEST_REQUIRE=$1 go test -count=1 -timeout 15m -run "^TestEngineOutside\$/^$1\$" ./internal/app
 }
 

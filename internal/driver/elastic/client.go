@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
@@ -65,7 +66,9 @@ type cause struct {
 // maxReason is how much of a server's words goes to the log and to dead letters, in bytes.
 const maxReason = 300
 
-func (c cause) String() string { return c.Type + ": " + c.Reason[:min(len(c.Reason), maxReason)] }
+func (c cause) String() string {
+	return c.Type + ": " + strings.ToValidUTF8(c.Reason[:min(len(c.Reason), maxReason)], "")
+}
 
 func (r *refusal) Error() string {
 	return fmt.Sprintf("Elasticsearch answered %d: %s", r.status, r.cause)

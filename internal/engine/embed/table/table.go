@@ -111,7 +111,9 @@ func (t *Table) sum(v []float32, ids []int32) {
 		}
 		add(v, t.codes[row*len(v):(row+1)*len(v)], factor)
 	}
-	embed.Normalize(v)
+	if !embed.Normalize(v) {
+		clear(v) // also where a strange table's numbers add up to more than there is
+	}
 }
 
 // add adds codes times factor to v, which are of one length. Products are rounded before they are added: other processors
