@@ -52,7 +52,7 @@ func ImportModel(ctx context.Context, cfg *config.Config, dir, out string) (cli.
 // unfit says what is wrong with a model in words for whoever brought it.
 func unfit(dir string, err error) error {
 	if errors.Is(err, encoder.ErrModel) {
-		return fault.New(fault.Invalid, "unusable_model", "The model in %s cannot be used: %s.", dir, strings.TrimPrefix(err.Error(), encoder.ErrModel.Error()+": ")).Because(err)
+		return fault.New(fault.Invalid, "model_unusable", "The model in %s cannot be used: %s.", dir, strings.TrimPrefix(err.Error(), encoder.ErrModel.Error()+": ")).Because(err)
 	}
 	return err
 }

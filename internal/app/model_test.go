@@ -94,7 +94,7 @@ func TestImportModel(t *testing.T) {
 	for name, bad := range map[string][2]string{"nothing": {t.TempDir(), ""}, "onto itself": {dir, dir}, "imported": {out, ""}} {
 		_, err := app.ImportModel(t.Context(), cfg, bad[0], bad[1])
 		f, ok := errors.AsType[*fault.Error](err)
-		if !ok || f.Kind != fault.Invalid || f.Code != "unusable_model" || !strings.Contains(f.Say, bad[0]) {
+		if !ok || f.Kind != fault.Invalid || f.Code != "model_unusable" || !strings.Contains(f.Say, bad[0]) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

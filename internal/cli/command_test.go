@@ -355,7 +355,7 @@ func TestModelImport(t *testing.T) {
 	for _, part := range []string{"Latin letters", "do not belong together", "no instructions"} {
 		got.want(t, cli.ExitOK, "", part)
 	}
-	broken = fault.New(fault.Invalid, "unusable_model", "The model cannot be used: its\x1b[2J heads.")
+	broken = fault.New(fault.Invalid, "model_unusable", "The model cannot be used: its\x1b[2J heads.")
 	s.run("model", "import", "e5").want(t, cli.ExitFailed, "", "byline: The model cannot be used: its\ufffd[2J heads.\n")
 	s.run("model", "import").want(t, cli.ExitUsage, "", "accepts 1 arg")
 	s.run("model", "import", "e5", "--listen=x").want(t, cli.ExitUsage, "", "--listen")
