@@ -57,7 +57,7 @@ type Encoder struct {
 	workers   chan struct{} // as many as may work on passages at a time
 	asking    atomic.Int32  // questions being embedded
 	used      atomic.Int64  // when a batch ended last, in nanoseconds since 1970; 0 since Release
-	file      []byte        // the part of this program's file that the model is; nil if it is elsewhere
+	file      []byte        // that the model is mapped from, or the part of this program's; nil if it is elsewhere
 }
 
 // Supported tells whether this processor has a kernel. Without one an encoder works, but takes fifty times as long.

@@ -1,6 +1,6 @@
 package encoder
 
-import "bytes"
+import "byline/internal/engine/embed/safetensors"
 
 // The inside of the package, for its tests.
 
@@ -57,9 +57,9 @@ func BuiltinVersion() string { return builtinVersion }
 
 // QuantizeFile packs the safetensors file of a model.
 func QuantizeFile(file []byte, c Config) ([]byte, error) {
-	f, err := openFloats(bytes.NewReader(file), int64(len(file)))
+	f, err := safetensors.Parse(file)
 	if err != nil {
 		return nil, err
 	}
-	return quantize(c, f, int64(len(file)), 0)
+	return quantize(c, floatFile{f}, len(file), 0)
 }

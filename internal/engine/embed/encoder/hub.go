@@ -43,12 +43,15 @@ func (h *hub) read(name string, into any) (bool, error) {
 // openHub reads config.json and refuses what the arithmetic of this package is not that of.
 func openHub(dir string) (*hub, error) {
 	h := &hub{dir: dir}
-	there, err := h.read("config.json", h)
+	there, err := h.read(configFile, h)
 	switch {
 	case err != nil:
 		return nil, err
 	case !there:
-		return nil, unusable("it has no config.json, nor the manifest.json of an imported one")
+		if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
+			return nil, unusable("it was imported already")
+		}
+		return nil, unusable("there is no %s in %s", configFile, dir)
 	case h.Type != "bert" && h.Type != "xlm-roberta" && h.Type != "roberta":
 		return nil, unusable("its architecture is %q; bert, xlm-roberta and roberta are supported", h.Type)
 	case h.Decoder:

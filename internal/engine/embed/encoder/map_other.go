@@ -4,8 +4,8 @@ package encoder
 
 import "os"
 
-// mapFile reads a file.
-func mapFile(path string) (_ []byte, mapped bool, err error) {
-	b, err := os.ReadFile(path)
-	return b, false, err
+// mapFile reads a file: unmap is nil.
+func mapFile(path string) (data []byte, unmap func(), err error) {
+	data, err = os.ReadFile(path)
+	return data, nil, err
 }

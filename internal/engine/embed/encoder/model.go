@@ -77,12 +77,12 @@ func openModel(file []byte) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw := t.get("config", "I8", -1)
-	if t.err != nil {
-		return nil, t.err
+	raw, err := t.file.Tensor("config")
+	if err != nil {
+		return nil, unusable("%w", err)
 	}
 	m := &model{}
-	if err := json.Unmarshal(raw, &m.Config); err != nil {
+	if err := json.Unmarshal(raw.Data, &m.Config); err != nil {
 		return nil, unusable("config: %v", err)
 	}
 	if err := m.check(); err != nil {

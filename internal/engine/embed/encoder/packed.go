@@ -1,15 +1,19 @@
 package encoder
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"byline/internal/engine/embed/safetensors"
 	"byline/internal/engine/embed/token"
 )
 
@@ -19,6 +23,9 @@ const (
 	tokenizerFile = "tokenizer.json"
 	manifestFile  = "manifest.json"
 )
+
+// configFile is in directories as Hugging Face has them, and not in those that this package writes.
+const configFile = "config.json"
 
 // packing is the version of what Quantize makes of a model: it changes when the same model would become other weights.
 const packing = "byline-encoder/1"
@@ -51,7 +58,7 @@ type Packed struct {
 }
 
 // Quantize packs a sentence encoder that is in a directory as Hugging Face and Sentence Transformers keep models. What it
-// cannot do as the model's makers do, it refuses with ErrModel or token.ErrUnsupported. The weights are read a piece at a time;
+// cannot do as the model's makers do, it refuses with ErrModel. The weights are read a piece at a time;
 // what is made of them is a third to a quarter of a float file's size.
 func Quantize(dir string) (*Packed, error) {
 	h, err := openHub(dir)
@@ -63,7 +70,7 @@ func Quantize(dir string) (*Packed, error) {
 		return nil, absent(err, tokenizerFile, "save the fast tokenizer of the model there")
 	}
 	if _, err := token.Load(p.Tokenizer); err != nil { // before the work
-		return nil, err
+		return nil, unusable("%w", err)
 	}
 	latin, err := token.Latin(p.Tokenizer)
 	if err != nil {
@@ -101,24 +108,22 @@ func (p *Packed) check() error {
 
 // weights reads model.safetensors.
 func (h *hub) weights() ([]byte, error) {
-	f, err := os.Open(filepath.Join(h.dir, modelFile))
+	raw, unmap, err := mapFile(filepath.Join(h.dir, modelFile))
 	if err != nil {
 		return nil, absent(err, modelFile, "save the model as one file in that format, without shards")
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
+	if unmap != nil {
+		defer unmap()
 	}
-	floats, err := openFloats(f, info.Size())
+	file, err := safetensors.Parse(raw)
 	if err != nil {
-		return nil, err
+		return nil, unusable("%w", err)
 	}
 	first := h.first()
 	if first < 0 || first > h.Positions {
 		return nil, unusable("its padding token is %d (pad_token_id)", first-1)
 	}
-	return quantize(h.Config, floats, info.Size(), first)
+	return quantize(h.Config, floatFile{file}, len(raw), first)
 }
 
 // absent says of a file that is not there what to do.
@@ -141,8 +146,12 @@ func (p *Packed) Encoder() (*Encoder, error) {
 }
 
 // Write puts a packed model into a directory, which it makes. The manifest comes last: a directory without it is none of a
-// model yet. What a program has opened of an earlier one stays whole.
+// model yet. What a program has opened of an earlier one stays whole. A directory with a model that can be imported is refused,
+// because its files have the same names.
 func (p *Packed) Write(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, configFile)); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(unusable("the directory to write to has a %s, as models that can be imported have: take another one", configFile), err)
+	}
 	manifest, err := json.MarshalIndent(p.Manifest, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
@@ -211,17 +220,61 @@ func Load(dir string) (*Encoder, error) {
 	if p.Tokenizer, err = os.ReadFile(filepath.Join(dir, tokenizerFile)); err != nil {
 		return nil, absent(err, tokenizerFile, "import it anew")
 	}
-	mapped := false
-	if p.Model, mapped, err = mapFile(filepath.Join(dir, modelFile)); err != nil {
+	model, unmap, err := mapFile(filepath.Join(dir, modelFile))
+	if err != nil {
 		return nil, absent(err, modelFile, "import it anew")
 	}
+	p.Model = model
+	e, err := p.verified()
+	switch {
+	case unmap == nil:
+	case err != nil:
+		unmap()
+	default:
+		e.file = model
+		forget(model) // the checksum has read all of it
+	}
+	return e, err
+}
+
+// verified opens a packed model if it is the one that its manifest tells of.
+func (p *Packed) verified() (*Encoder, error) {
 	if digest(p.Model) != p.Manifest.Model || digest(p.Tokenizer) != p.Manifest.Tokenizer {
 		return nil, unusable("its files are not those that were imported (checksum): import it anew")
 	}
-	e, err := p.Encoder()
-	if err == nil && mapped {
-		e.file = p.Model
-		forget(e.file) // the checksum has read all of it
+	return p.Encoder()
+}
+
+// Check embeds a question, an answer to it and something else, and tells how near the question is to both, by the cosine: a model of
+// sense has it nearer to the answer. It fails if the vectors are none, or if a text's vector depends on those beside it.
+func (e *Encoder) Check(ctx context.Context) (near, far float64, err error) {
+	texts := []string{"How much does it cost to heat the house in winter?", "Heating bills are highest in January.", "The orchestra played a symphony."}
+	alone, err := e.Passages(ctx, texts[:1])
+	if err != nil {
+		return 0, 0, err
 	}
-	return e, err
+	all, err := e.Passages(ctx, texts)
+	if err != nil {
+		return 0, 0, err
+	}
+	question, err := e.Query(ctx, texts[0])
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, v := range append(all, question) {
+		if l := dot(v.Values, v.Values); !(math.Abs(l-1) < 1e-3) {
+			return 0, 0, unusable("the vector of a text has the length %.3f instead of 1", math.Sqrt(l))
+		}
+	}
+	if !slices.Equal(alone[0].Values, all[0].Values) {
+		return 0, 0, unusable("the vector of a text differs beside others")
+	}
+	return dot(question.Values, all[1].Values), dot(question.Values, all[2].Values), nil
+}
+
+func dot(a, b []float32) (sum float64) {
+	for i, v := range a {
+		sum += float64(v) * float64(b[i])
+	}
+	return sum
 }

@@ -16,27 +16,34 @@ const (
 
 // packer writes a packed model: a safetensors file in memory, every tensor on 64 bytes, so that it can be mapped.
 type packer struct {
-	*floatFile
+	floatFile
 	Config
-	header map[string]tensorInfo
+	header map[string]place
 	file   []byte
 	data   []byte // the part of file after the header
 	size   int    // of data, while it is laid out
 }
 
-// quantize packs a float model of a shape that was checked; first is the position that its first token has.
-func quantize(c Config, f *floatFile, size int64, first int) ([]byte, error) {
+// place is where a tensor is, as headers of safetensors files say it.
+type place struct {
+	Type    string `json:"dtype"`
+	Shape   []int  `json:"shape"`
+	Offsets [2]int `json:"data_offsets"` // from the end of the header
+}
+
+// quantize packs a float model from a file of a size; first is the position that its first token has.
+func quantize(c Config, f floatFile, size, first int) ([]byte, error) {
 	c.Positions -= first
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p := &packer{floatFile: f, Config: c, header: map[string]tensorInfo{}}
+	p := &packer{floatFile: f, Config: c, header: map[string]place{}}
 	config, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("write config: %w", err)
 	}
 	p.layOut(len(config))
-	if int64(p.size) > 2*size+1<<20 {
+	if p.size > 2*size+1<<20 {
 		return nil, unusable("config.json tells of a larger model than model.safetensors has")
 	}
 	header, err := json.Marshal(p.header)
@@ -68,7 +75,7 @@ func (p *packer) layOut(config int) {
 		for _, s := range shape {
 			n *= s
 		}
-		p.header[name] = tensorInfo{kind, shape, [2]int{p.size, p.size + n}}
+		p.header[name] = place{kind, shape, [2]int{p.size, p.size + n}}
 		p.size += (n + 63) &^ 63
 	}
 	d := p.Hidden
@@ -116,9 +123,7 @@ func (p *packer) put(name string, at int, v ...float32) {
 
 // copy packs a vector as it is.
 func (p *packer) copy(to, from string) error {
-	v, err := p.vector(from, p.Hidden)
-	p.put(to, 0, v...)
-	return err
+	return p.rows(from, 1, p.Hidden, func(_ int, row []float32) { p.put(to, 0, row...) })
 }
 
 // norm packs a layer norm, whose parts are called gamma and beta in old files.
@@ -148,13 +153,13 @@ func (p *packer) embeddings(first int) error {
 	if err != nil {
 		return err
 	}
-	kind := make([]float32, d) // of token: all are of the first kind
+	kind := make([]float32, d) // of tokens: all are of the first one
 	if name := "embeddings.token_type_embeddings.weight"; p.has(name) {
-		n := 1
-		if s := p.info[name].Shape; len(s) == 2 {
-			n = s[0]
+		t, err := p.tensor(name)
+		if err != nil || len(t.Shape) != 2 || t.Shape[0] < 1 {
+			return unusable("tensor %q has the shape %v", name, t.Shape)
 		}
-		if err := p.rows(name, n, d, func(i int, row []float32) {
+		if err := p.rows(name, t.Shape[0], d, func(i int, row []float32) {
 			if i == 0 {
 				copy(kind, row)
 			}

@@ -1,151 +1,118 @@
 package encoder
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"unsafe"
+
+	"byline/internal/engine/embed/safetensors"
 )
 
-// ErrModel is what a model file that cannot be used fails with; the error around it says what is wrong.
+// ErrModel is what a model that cannot be used fails with; the error around it says what is wrong.
 var ErrModel = errors.New("unusable model")
 
 func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrModel}, args...)...)
 }
 
-// tensorInfo says where a tensor is.
-type tensorInfo struct {
-	DType   string `json:"dtype"`
-	Shape   []int  `json:"shape"`
-	Offsets [2]int `json:"data_offsets"` // from the end of the header
-}
-
-// maxHeader of a safetensors file, in bytes, as its reference implementation has it.
-const maxHeader = 100 << 20
-
-// headerSize reads the first 8 bytes of a safetensors file of a size.
-func headerSize(first []byte, size int64) (int, error) {
-	if len(first) < 8 {
-		return 0, unusable("%d bytes are no safetensors file", len(first))
-	}
-	n := binary.LittleEndian.Uint64(first)
-	if n > maxHeader || n > uint64(size-8) {
-		return 0, unusable("a header of %d bytes in a file of %d", n, size)
-	}
-	return int(n), nil
-}
-
-// readHeader reads where the tensors are in the size bytes after the header.
-func readHeader(header []byte, size int64) (map[string]tensorInfo, error) {
-	raw := map[string]json.RawMessage{}
-	if err := json.Unmarshal(header, &raw); err != nil {
-		return nil, unusable("header: %v", err)
-	}
-	delete(raw, "__metadata__")
-	all := make(map[string]tensorInfo, len(raw))
-	for name, v := range raw {
-		var i tensorInfo
-		if err := json.Unmarshal(v, &i); err != nil {
-			return nil, unusable("tensor %q: %v", name, err)
-		}
-		if o := i.Offsets; o[0] < 0 || o[1] < o[0] || int64(o[1]) > size {
-			return nil, unusable("tensor %q lies outside of the file", name)
-		}
-		all[name] = i
-	}
-	return all, nil
-}
-
 // tensors gives access to the tensors of a packed model, in place.
 type tensors struct {
-	info map[string]tensorInfo
-	data []byte
+	file *safetensors.File
 	err  error // the first one; the getters then give nothing
 }
 
 func openTensors(file []byte) (*tensors, error) {
-	n, err := headerSize(file[:min(8, len(file))], int64(len(file)))
+	f, err := safetensors.Parse(file)
 	if err != nil {
-		return nil, err
+		return nil, unusable("%w", err)
 	}
-	t := &tensors{data: file[8+n:]}
-	t.info, err = readHeader(file[8:8+n], int64(len(t.data)))
-	return t, err
+	return &tensors{file: f}, nil
 }
 
-// get gives the bytes of a tensor that must have n elements of a type. n < 0 is any number.
-func (t *tensors) get(name, kind string, n int) []byte {
-	i, ok := t.info[name]
-	switch b := t.data[i.Offsets[0]:i.Offsets[1]]; {
-	case t.err != nil:
-	case !ok:
-		t.err = unusable("there is no tensor %q", name)
-	case i.DType != kind:
-		t.err = unusable("tensor %q has the type %s, not %s", name, i.DType, kind)
-	case n >= 0 && len(b) != n*sizes[kind]:
-		t.err = unusable("tensor %q has %d bytes of %s, which is not %d elements", name, len(b), kind, n)
+// get gives a tensor that must have n elements of a type.
+func (t *tensors) get(name, kind string, n int) safetensors.Tensor {
+	if t.err != nil {
+		return safetensors.Tensor{Type: kind}
+	}
+	a, err := t.file.Tensor(name)
+	switch {
+	case err != nil:
+		t.err = unusable("%w", err)
+	case a.Type != kind || len(a.Data) != n*sizes[kind]:
+		t.err = unusable("tensor %q is %d bytes of %s, not %d elements of %s", name, len(a.Data), a.Type, n, kind)
 	default:
-		return b
+		return a
 	}
-	return nil
+	return safetensors.Tensor{Type: kind}
 }
 
-// sizes of elements, in bytes.
-var sizes = map[string]int{"I8": 1, "F32": 4, "F16": 2, "BF16": 2}
+// sizes of the elements of packed models, in bytes.
+var sizes = map[string]int{"I8": 1, "F32": 4}
 
 // i8 is a view of a tensor of n bytes.
 func (t *tensors) i8(name string, n int) []int8 {
-	b := t.get(name, "I8", n)
-	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
+	v, err := t.get(name, "I8", n).Bytes()
+	t.err = errors.Join(t.err, err)
+	return v
 }
 
-// f32 is a view of a tensor of n numbers where that is aligned in memory, or a copy.
+// f32 is a view of a tensor of n numbers, or a copy where this machine has them in another form.
 func (t *tensors) f32(name string, n int) []float32 {
-	b := t.get(name, "F32", n)
-	p := unsafe.Pointer(unsafe.SliceData(b))
-	if uintptr(p)%4 == 0 && littleEndian {
-		return unsafe.Slice((*float32)(p), len(b)/4)
-	}
-	v := make([]float32, len(b)/4)
-	convert(v, b, "F32")
+	v, err := t.get(name, "F32", n).Floats()
+	t.err = errors.Join(t.err, err)
 	return v
 }
 
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+// floatFile is the safetensors file of a float model, which is not written to: it may be mapped.
+type floatFile struct{ *safetensors.File }
 
-// convert reads numbers of a type.
-func convert(dst []float32, b []byte, kind string) {
-	switch kind {
-	case "F32":
-		for i := range dst {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-		}
-	case "BF16":
-		for i := range dst {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[2*i:])) << 16)
-		}
-	case "F16":
-		for i := range dst {
-			dst[i] = half(binary.LittleEndian.Uint16(b[2*i:]))
+// tensor finds one by its name, which has a prefix in models with a head for another task.
+func (f floatFile) tensor(name string) (safetensors.Tensor, error) {
+	for _, prefix := range []string{"bert.", "roberta."} {
+		if f.Has(prefix+name) && !f.Has(name) {
+			name = prefix + name
 		}
 	}
+	t, err := f.Tensor(name)
+	if err != nil {
+		err = unusable("%w", err)
+	}
+	return t, err
 }
 
-// half is a float16 (IEEE 754).
-func half(h uint16) float32 {
-	sign, e, m := uint32(h&0x8000)<<16, uint32(h>>10&31), uint32(h&1023)
-	switch {
-	case e == 31: // infinite, or no number
-		return math.Float32frombits(sign | 0xff<<23 | m<<13)
-	case e > 0:
-		return math.Float32frombits(sign | (e+112)<<23 | m<<13)
+func (f floatFile) has(name string) bool {
+	_, err := f.tensor(name)
+	return err == nil
+}
+
+// rows reads a tensor of n rows of a width, whose shape may be the width alone where n is 1, and gives each; row is the
+// caller's until the next one. It converts some rows at a time, because whole tables can be larger than memory should be.
+func (f floatFile) rows(name string, n, width int, each func(i int, row []float32)) error {
+	t, err := f.tensor(name)
+	if err != nil {
+		return err
 	}
-	v := float32(m) / (1 << 24)
-	if sign != 0 {
-		v = -v
+	if err := t.Want(n, width); err != nil && (n != 1 || t.Want(width) != nil) {
+		return unusable("%w", err)
 	}
-	return v
+	const many = 256
+	row, length := make([]float32, width), len(t.Data)/n
+	for from := 0; from < n; from += many {
+		to := min(from+many, n)
+		part := safetensors.Tensor{Name: t.Name, Type: t.Type, Data: t.Data[from*length : to*length]}
+		v, err := part.Floats()
+		if err != nil {
+			return unusable("%w", err)
+		}
+		for i := from; i < to; i++ {
+			copy(row, v[(i-from)*width:])
+			for _, x := range row {
+				if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+					return unusable("tensor %q has what is no number in row %d", name, i)
+				}
+			}
+			each(i, row)
+		}
+	}
+	return nil
 }
