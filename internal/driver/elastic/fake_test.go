@@ -41,6 +41,7 @@ type fakeIndex struct {
 type fakeDoc struct {
 	Workspace string    `json:"workspace"`
 	Document  string    `json:"document"`
+	Passage   string    `json:"passage"`
 	Terms     string    `json:"terms"`
 	Vector    []float32 `json:"vector"`
 	Hash0     uint16    `json:"hash0"`
@@ -360,7 +361,7 @@ type fakeSearch struct {
 	Size      int        `json:"size"`
 	Track     *bool      `json:"track_total_hits"`
 	Terminate int        `json:"terminate_after"`
-	Source    *bool      `json:"_source"`
+	Stored    string     `json:"stored_fields"`
 	Values    []string   `json:"docvalue_fields"`
 	Explain   bool       `json:"explain"`
 	Query     *fakeQuery `json:"query"`
@@ -535,7 +536,7 @@ func (f *fake) search(name string, body []byte) (int, any) {
 func (in fakeSearch) told(all, shown []fakeHit) object {
 	list := []object{}
 	for _, h := range shown {
-		o := object{"_id": h.id, "_score": h.score, "fields": object{"document": []string{h.doc.Document}}, "matched_queries": h.names}
+		o := object{"_score": h.score, "fields": fields(h.doc, in.Values), "matched_queries": h.names}
 		if in.Explain {
 			o["_explanation"] = object{"value": h.score, "description": "sum of:", "details": h.why}
 		}
@@ -568,6 +569,15 @@ func (in fakeSearch) told(all, shown []fakeHit) object {
 		aggs[name] = object{"value": sum}
 	}
 	return object{"took": 1, "timed_out": false, "_shards": object{"total": 1, "successful": 1, "skipped": 0, "failed": 0}, "hits": hits, "aggregations": aggs}
+}
+
+// fields are the columns that are asked for.
+func fields(d fakeDoc, names []string) object {
+	o := object{}
+	for _, n := range names {
+		o[n] = []string{map[string]string{"workspace": d.Workspace, "document": d.Document, "passage": d.Passage}[n]}
+	}
+	return o
 }
 
 func cosine(a, b []float32) float64 {

@@ -15,7 +15,7 @@ import (
 // FuzzAnswers lets the server answer anything: nobody panics, no candidate is of a document that was not asked for, and all
 // coverage is a share.
 func FuzzAnswers(f *testing.F) {
-	const hit = `{"_id":"` + string(ws) + `/a","_score":1.5,"fields":{"document":["d"]},"matched_queries":["0","7","-1","x"],
+	const hit = `{"_score":1.5,"fields":{"workspace":["` + string(ws) + `"],"document":["d"],"passage":["a"]},"matched_queries":["0","7","-1","x"],
 		"_explanation":{"value":1,"description":"weight(terms:apple in 0)","details":[null,{"value":1e99,"description":"freq, "}]}}`
 	const shards = `"_shards":{"total":1,"successful":1,"failed":0}`
 	for _, s := range []string{
