@@ -39,7 +39,7 @@ var floors = []floor{
 	{name: "engine", packages: []string{"engine/*"}, on: []string{"ground"}, beside: "acyclic"},
 	{name: "plumbing", packages: []string{"llm", "blob", "runs", "live", "quota", "ops"}, on: []string{"ground", "engine"}, tests: []string{"outside"}},
 	{
-		name: "room", packages: []string{"account", "document", "search", "ingest", "draft", "session", "agent", "publish"},
+		name: "room", packages: []string{"account", "document", "search", "ingest", "draft", "session", "agent", "publish", "eval"},
 		on: []string{"ground", "engine", "plumbing"}, beside: "left", tests: []string{"outside"},
 	},
 	{name: "outside", packages: []string{"store", "driver/*"}, on: []string{"ground", "engine", "plumbing", "room"}, tests: []string{"outside"}},
@@ -440,7 +440,7 @@ func TestInspect(t *testing.T) {
 		{
 			name:  "to the right",
 			files: map[string]string{"internal/document/document.go": source("document", "byline/internal/draft")},
-			want:  []string{"internal/document: imports draft: a room may only know the rooms to its left (account document search ingest draft session agent publish)"},
+			want:  []string{"internal/document: imports draft: a room may only know the rooms to its left (account document search ingest draft session agent publish eval)"},
 		},
 		{
 			name:  "a face beside a face",

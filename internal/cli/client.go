@@ -135,11 +135,16 @@ func (c *client) upload(ctx context.Context, path string) (d document, fresh boo
 	if err != nil {
 		return document{}, false, err
 	}
+	return c.uploadFrom(ctx, filepath.Base(path), f)
+}
+
+// uploadFrom streams one file from f, which it closes.
+func (c *client) uploadFrom(ctx context.Context, name string, f io.ReadCloser) (d document, fresh bool, err error) {
 	pr, pw := io.Pipe()
 	form := multipart.NewWriter(pw)
 	var written sync.WaitGroup
 	written.Go(func() {
-		part, err := form.CreateFormFile("file", inline(filepath.Base(path)))
+		part, err := form.CreateFormFile("file", inline(name))
 		if err == nil {
 			_, err = io.Copy(part, f)
 		}

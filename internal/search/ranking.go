@@ -31,12 +31,16 @@ const queryTime = 2 * time.Second
 // evidenceScore is the score from which on a passage counts as evidence.
 const evidenceScore = .35
 
-// worth is what a passage's cosine is worth as a score, 0..1. With the embedders built in, texts that have nothing to do with
-// each other come to .2 and paraphrases to .8. Others have scales of their own (from .7 on with E5, for one): with them the
+// worth is what a passage's cosine is worth as a score, 0..1. With the encoder, texts that have nothing to do with each
+// other come to .2 and paraphrases to .8; with the table it is .25 and .75. Others have scales of their own (from .7 on with E5, for one): with them the
 // last of the candidates is worth nothing and the question itself 1, so that something must stand out to be worth anything.
 func (r *ranking) worth(id string) float64 {
 	low, high := .2, .8
-	if r.space.Embedder != "encoder" && r.space.Embedder != "table" {
+	switch r.space.Embedder {
+	case "encoder":
+	case "table":
+		low, high = .25, .75
+	default:
 		low, high = r.lowest, 1
 	}
 	cosine, ok := r.cosines[id]
