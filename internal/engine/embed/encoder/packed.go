@@ -58,8 +58,8 @@ type Packed struct {
 }
 
 // Quantize packs a sentence encoder that is in a directory as Hugging Face and Sentence Transformers keep models. What it
-// cannot do as the model's makers do, it refuses with ErrModel. The weights are read a piece at a time;
-// what is made of them is a third to a quarter of a float file's size.
+// cannot do as the model's makers do, it refuses with ErrModel. The float weights are never in the heap as a whole; what is made
+// of them is a quarter of an F32 file's size.
 func Quantize(dir string) (*Packed, error) {
 	h, err := openHub(dir)
 	if err != nil {
