@@ -1,11 +1,14 @@
 package search
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 
 	"byline/internal/engine/lexical"
@@ -61,7 +64,8 @@ func (e *Embedded) Lexical(ctx context.Context, q Query) (Found, error) {
 // errors of so many dimensions mostly cancel each other.
 func rareError(dims int) float64 { return min(1, 6/math.Sqrt(float64(dims))) }
 
-// Vector ranks passages by the cosine of their float32 vectors with q.Vector in q.Space.
+// Vector ranks passages by the cosine of their float32 vectors with q.Vector in q.Space; behind the first 32 by cosines that
+// may be off by some thousandths.
 func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 	if q.Space == "" {
 		return Found{}, fault.Bad("body.mode", "semantic_unavailable", "There is no search by meaning here. Use the mode lexical or hybrid.")
@@ -87,20 +91,31 @@ func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 	if err != nil {
 		return Found{}, fmt.Errorf("search vectors: %w", err)
 	}
-	ids := make([]string, len(hits))
-	for i, h := range hits {
+	// The order of the first ones is that of their floats; the codes are near enough to the others' to fuse them.
+	near := vector.Undecided(hits, exactly, o.Margin)
+	ids := make([]string, near)
+	for i, h := range hits[:near] {
 		ids[i] = h.ID
 	}
 	exact, err := e.store.Vectors(ctx, q.Space, ids)
 	if err != nil {
 		return Found{}, err
 	}
-	for _, h := range vector.Rescore(q.Vector, hits, func(id string) []float32 { return exact[id] }, q.K) {
-		found.Candidates = append(found.Candidates, Candidate{PassageID: h.ID, DocumentID: h.Group, Score: h.Score})
+	hits = append(vector.Rescore(q.Vector, hits[:near], func(id string) []float32 { return exact[id] }, near), hits[near:]...)
+	for _, h := range hits {
+		found.Candidates = append(found.Candidates, Candidate{PassageID: h.ID, DocumentID: h.Group, Score: min(1, h.Score)})
 	}
+	slices.SortFunc(found.Candidates, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), strings.Compare(a.PassageID, b.PassageID))
+	})
+	found.Candidates = found.Candidates[:min(len(found.Candidates), q.K)]
 	found.Total = len(found.Candidates)
 	return found, nil
 }
+
+// exactly is how many of the best by meaning are ranked by their floats: reading those of a hundred takes longer than the scan
+// of the codes of as many thousand.
+const exactly = 32
 
 // Info tells the engine's name and what it holds in memory.
 func (e *Embedded) Info(context.Context) (Info, error) {

@@ -22,6 +22,28 @@ func Rescore(q []float32, hits []Hit, vectors func(id string) []float32, k int) 
 	return out[:max(0, min(k, len(out)))]
 }
 
+// Undecided tells how many of a search's hits, from the first on, have to be rescored so that the n best are known; margin is
+// that of the search.
+func Undecided(hits []Hit, n int, margin float64) int {
+	if margin == 0 {
+		margin = 1
+	}
+	if len(hits) <= n {
+		return len(hits)
+	}
+	least := make([]float64, len(hits)) // what each has at least
+	for i, h := range hits {
+		least[i] = h.Score - margin*h.Slack
+	}
+	slices.SortFunc(least, func(x, y float64) int { return cmp.Compare(y, x) })
+	floor := least[max(0, n-1)]
+	i := slices.IndexFunc(hits, func(h Hit) bool { return h.Score+margin*h.Slack < floor })
+	if i < 0 {
+		return len(hits)
+	}
+	return i
+}
+
 // dot is the product of float32 vectors of one length. Sums in float64 are the same for all that may be told apart by float32.
 func dot(a, b []float32) float64 {
 	var s0, s1, s2, s3 float64

@@ -162,6 +162,11 @@ func TestRecallIsWhole(t *testing.T) {
 						lists = append(lists, search(t, p, q, vector.Options{K: k}),
 							search(t, p, q, vector.Options{K: k, Margin: 6 / math.Sqrt(float64(row.dims))}))
 					}
+					const first = 3
+					certain := hits[:vector.Undecided(hits, first, 0)]
+					if d := gocmp.Diff(best(q, all, min(first, k)), vector.Rescore(q, certain, get, min(first, k)), almost); d != "" {
+						t.Fatalf("first of k %d, %d of %d hits (-brute force +search):\n%s", k, len(certain), len(hits), d)
+					}
 					for _, h := range lists {
 						if d := gocmp.Diff(best(q, all, k), vector.Rescore(q, h, get, k), almost); d != "" {
 							t.Fatalf("k %d, %d hits (-brute force +search):\n%s", k, len(h), d)
