@@ -142,7 +142,7 @@ func TestEvalWithoutMeaning(t *testing.T) {
 func TestEvalTellsWhatCannotBeUsed(t *testing.T) {
 	s := newEvaluation(t)
 	s.lib.docs["1.txt"] = doc{status: "failed", error: "It is broken.", looks: 1}
-	s.run("eval", "set").want(t, cli.ExitOK, "", "document b could not be used: It is broken.")
+	s.run("eval", "set").want(t, cli.ExitPartly, "lexical           0.5000", "document b could not be used: It is broken.")
 	for _, name := range []string{"0.txt", "1.txt", "3.txt"} {
 		s.lib.docs[name] = doc{status: "failed", error: "It is broken."}
 	}
