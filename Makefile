@@ -13,7 +13,7 @@ GENERATED = $$(grep -rl --include='*_test.go' 'func TestGenerated' internal | xa
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build web test check cover bench torture generate clean
+.PHONY: help run build web test check cover engines bench torture generate clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ check: ## gofmt, go vet, staticcheck, the plan of the house, generated files up 
 
 cover: web ## statement coverage of all Go code, of the binary and its child too; fails under 90 %
 	@scripts/cover.sh
+
+engines: ## tests against real search engines: Chroma, Elasticsearch 8 and 9, OpenSearch 3; needs Node, Maven and a JDK 21
+	@scripts/engines.sh
 
 bench: bench-http bench-pdf bench-events ## measure what bench/README.md describes, beside other programs
 

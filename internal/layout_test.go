@@ -98,7 +98,7 @@ var tools = []string{"honnef.co/go/tools"}
 var unsaying = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "type", "types", "core", "base", "manager", "managers", "misc", "shared", "lib"}
 
 // plural are package names that end in s as the noun of one thing; runs and ops are fixed by the plan.
-var plural = []string{"runs", "ops", "localfs", "redis"}
+var plural = []string{"runs", "ops", "localfs", "redis", "safetensors"}
 
 func TestLayout(t *testing.T) {
 	for _, wrong := range inspect(os.DirFS(".."), "byline") {

@@ -121,7 +121,7 @@ start)
 			-E transport.host=127.0.0.1 -E transport.port="$(free_port)" -E path.data="$dir/data" -E path.logs="$dir/logs" \
 			-E cluster.routing.allocation.disk.threshold_enabled=false >"$dir/log" 2>&1 </dev/null || true
 		for _ in $(seq 1 1200); do # it writes its process id some time after it was started
-			[ ! -f "$dir/pid" ] || running || break
+			[ ! -s "$dir/pid" ] || running || break
 			! answers || { url; exit 0; }
 			sleep 0.05
 		done

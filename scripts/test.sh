@@ -3,6 +3,8 @@
 #
 #   TEST_REQUIRE=postgres,race   fail instead of leaving these out
 #   TEST_POSTGRES_URL=...        use this server (its databases named byline_test_* come and go); else one is started
+#   TEST_E5_DIR=...              a model for the encoder's tests; else the one that scripts/e5.sh has installed
+#   TEST_MODEL2VEC_DIR=...       a table for the loader's tests; else the one that scripts/model2vec.sh has installed
 #   TEST_INSTALL=0               install nothing, even as root
 #
 # The names have no BYLINE_ before them, because the program refuses settings of its own that it doesn't know.
@@ -40,6 +42,13 @@ if [ -z "${TEST_POSTGRES_URL:-}" ]; then
 	fi
 fi
 
+if [ -z "${TEST_E5_DIR:-}" ] && dir=$(scripts/e5.sh dir 2>/dev/null); then
+	export TEST_E5_DIR=$dir
+fi
+if [ -z "${TEST_MODEL2VEC_DIR:-}" ] && dir=$(scripts/model2vec.sh dir 2>/dev/null); then
+	export TEST_MODEL2VEC_DIR=$dir
+fi
+
 race=()
 if cc=$(command -v "$(go env CC | cut -d' ' -f1)") && CGO_ENABLED=1 go build -race runtime/cgo 2>/dev/null; then
 	export CGO_ENABLED=1
@@ -58,5 +67,5 @@ if [ -s "$left_out" ]; then
 	echo "Left out:"
 	sort -u "$left_out" | sed 's/^/  - /'
 fi
-echo "Not part of make test: make torture (kill -9 at random moments), make bench (figures), make cover (coverage of all processes)."
+echo "Not part of make test: make engines (real search engines), make torture (kill -9 at random moments), make bench (figures), make cover (coverage of all processes)."
 exit $status

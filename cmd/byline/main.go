@@ -22,6 +22,6 @@ func main() {
 	}
 	os.Exit(cli.Run(context.Background(), cli.Program{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
-		Open: func(ctx context.Context, o cli.Options) (cli.Library, error) { return app.Open(ctx, o) }, Verify: app.Verify,
+		Open: func(ctx context.Context, o cli.Options) (cli.Library, error) { return app.Open(ctx, o) }, Verify: app.Verify, ImportModel: app.ImportModel,
 	}))
 }

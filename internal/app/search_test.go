@@ -2,10 +2,16 @@ package app_test
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"byline/internal/app"
+	"byline/internal/cli"
+	"byline/internal/config"
+	"byline/internal/fault"
 )
 
 // found gives the names of the documents that a search finds, best first.
@@ -188,6 +194,64 @@ func TestSearchByMeaning(t *testing.T) {
 	}
 	p.problem(422, "invalid", "POST", "/api/v1/documents/search", obj{"query": "x", "fusion": "cold"})
 	p.problem(422, "out_of_range", "POST", "/api/v1/documents/search", obj{"query": "x", "filters": obj{"page_from": 4, "page_to": 2}})
+}
+
+// Without a kernel for the encoder the table finds by meaning, with less say; a question is moved towards what it finds first.
+func TestSearchByTable(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), "BYLINE_EMBEDDER=table")
+	p := s.register("owner@example.com")
+	p.document("heating.md", warmth)
+	p.document("music.md", music)
+	p.document("korean.md", korean)
+	const meant = "which concert can I hear this weekend"
+	if got := p.found(obj{"query": meant, "mode": "semantic", "top_k": 1}); got != "music.md" {
+		t.Errorf("by meaning: %s", got)
+	}
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true})
+	hit := r.list("results")[0].(obj)
+	if leg := hit["explain"].(obj)["vector"].(obj); hit["document_name"] != "heating.md" || leg["weight"] != .4 || leg["rank"] != 1.0 {
+		t.Errorf("%s", r.raw)
+	}
+	if r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "submarine propulsion"}); r.at("evidence") != false {
+		t.Errorf("%s", r.raw)
+	}
+}
+
+// A model that cannot be used says why, and what to do.
+func TestUnusableModel(t *testing.T) {
+	dir := t.TempDir()
+	cfg, _, err := config.Load(config.Sources{Environ: []string{"BYLINE_DATA=" + t.TempDir(), "BYLINE_EMBEDDER=" + dir}, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Open(t.Context(), cli.Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		a.Close()
+	}
+	if f := fault.Of(err); err == nil || f.Code != "model_unusable" || !strings.Contains(f.Say, dir) {
+		t.Error(err)
+	}
+}
+
+// A passage like one that stands before it makes room for another when it is asked to, by meaning or by words.
+func TestSearchDiversity(t *testing.T) {
+	for _, embedder := range []string{"encoder", "table", "off"} {
+		t.Run(embedder, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, t.TempDir(), "BYLINE_EMBEDDER="+embedder)
+			p := s.register("owner@example.com")
+			p.document("a.md", "The solar panel on the roof gives power.")
+			p.document("b.md", "The solar panel on the roof gives some power.")
+			p.document("c.md", "A solar eclipse darkened the panel of judges for seven minutes, while everybody in the village stood and watched in silence.")
+			if got := p.found(obj{"query": "solar panel", "top_k": 3, "mode": "lexical"}); strings.Fields(got)[2] != "c.md" {
+				t.Errorf("by relevance: %s", got)
+			}
+			if got := p.found(obj{"query": "solar panel", "top_k": 2, "mode": "lexical", "diversity": .9}); strings.Fields(got)[1] != "c.md" {
+				t.Errorf("diverse: %s", got)
+			}
+		})
+	}
 }
 
 func TestSearchWithoutEmbedder(t *testing.T) {

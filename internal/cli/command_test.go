@@ -330,6 +330,39 @@ func TestVerify(t *testing.T) {
 	s.run("verify", "--listen=x").want(t, cli.ExitUsage, "", "--listen")
 }
 
+func TestModelImport(t *testing.T) {
+	s := newSession(t)
+	made := cli.Model{Space: "bert/1e5f4459-w7a8.1-512-prefixed/384", Dimensions: 384, Limit: 512, Bytes: 137e6, Query: "query: ", Passage: "passage: ", Near: .84, Far: .72, Fast: true}
+	var broken error
+	s.model = func(_ context.Context, c *config.Config, dir, out string) (cli.Model, error) {
+		if out == "" {
+			out = c.Storage.Data + "/models/" + dir
+		}
+		m := made
+		m.Directory = out
+		return m, broken
+	}
+	got := s.run("model", "import", "e5")
+	got.want(t, cli.ExitOK, "BYLINE_EMBEDDER=./byline-data/models/e5\n", "384 numbers, texts of up to 512 tokens, 137 MB: bert/1e5f4459-w7a8.1-512-prefixed/384\n\"query: \" is put before")
+	got.want(t, cli.ExitOK, "", "a question is 0.84 like its answer and 0.72 like something else.\n")
+	if strings.Contains(got.err, "Warning") || strings.Contains(got.err, "Latin") {
+		t.Errorf("it says %q", got.err)
+	}
+	s.run("model", "import", "e5", "-o", "a b", "-q").want(t, cli.ExitOK, "BYLINE_EMBEDDER='a b'\n", "")
+	s.run("model", "import", "e5", "-o", "x", "--json").want(t, cli.ExitOK, `{"directory":"x","space":"bert/1e5f4459-w7a8.1-512-prefixed/384","dimensions":384,"limit":512,`, "")
+	made.Latin, made.Near, made.Fast = true, .5, false
+	got = s.run("model", "import", "e5")
+	for _, part := range []string{"Latin letters", "do not belong together", "no instructions"} {
+		got.want(t, cli.ExitOK, "", part)
+	}
+	broken = fault.New(fault.Invalid, "model_unusable", "The model cannot be used: its\x1b[2J heads.")
+	s.run("model", "import", "e5").want(t, cli.ExitFailed, "", "byline: The model cannot be used: its\ufffd[2J heads.\n")
+	s.run("model", "import").want(t, cli.ExitUsage, "", "accepts 1 arg")
+	s.run("model", "import", "e5", "--listen=x").want(t, cli.ExitUsage, "", "--listen")
+	s.run("model").want(t, cli.ExitOK, "byline model [command]", "")
+	s.run("model", "imprt").want(t, cli.ExitUsage, "", "did you mean import?")
+}
+
 func TestConfig(t *testing.T) {
 	s := newSession(t)
 	s.write(".env", "SECRET_KEY=0123456789012345678901234567890123456789\nTAVILY_API_KEY=tvly-...\n")

@@ -277,6 +277,7 @@ type session struct {
 	held    bool // another process holds the library
 	open    error
 	verify  cli.Verify
+	model   cli.ImportModel
 	environ []string
 	stdin   io.Reader
 	options cli.Options // of the last opening
@@ -305,7 +306,7 @@ func (s *session) runWith(ctx context.Context, args ...string) outcome {
 }
 
 func (s *session) program(out, err io.Writer, args ...string) cli.Program {
-	return cli.Program{Args: args, Stdin: s.stdin, Stdout: out, Stderr: err, Environ: s.environ, Verify: s.verify,
+	return cli.Program{Args: args, Stdin: s.stdin, Stdout: out, Stderr: err, Environ: s.environ, Verify: s.verify, ImportModel: s.model,
 		Open: func(_ context.Context, o cli.Options) (cli.Library, error) {
 			s.options = o
 			if s.open != nil {

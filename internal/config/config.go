@@ -88,7 +88,7 @@ type Documents struct {
 // Search is which engines find passages.
 type Search struct {
 	Memory           int64    `env:"BYLINE_SEARCH_MEMORY" default:"128MiB" form:"size" min:"1MiB" max:"1TiB" doc:"Memory for parts of the index that were read lately."` // bytes
-	Embedder         string   `env:"BYLINE_EMBEDDER" default:"auto" allowed:"auto encoder table openai ollama off" or:"path" planned:"table openai ollama path" doc:"What turns text into vectors, for search by meaning. auto: the encoder built in, where this processor has instructions for it; off: search by words alone; a path is the directory of a model."`
+	Embedder         string   `env:"BYLINE_EMBEDDER" default:"auto" allowed:"auto encoder table openai ollama off" or:"path" planned:"openai ollama" doc:"What turns text into vectors, for search by meaning. auto: the encoder built in, or the table built in where this processor has no instructions for that; off: search by words alone; a path is the directory of a model: model2vec, BERT or XLM-RoBERTa."`
 	ElasticsearchURL string   `env:"ELASTICSEARCH_URL" form:"urls:http,https" secret:"url" doc:"Elasticsearch 8 or 9 or OpenSearch 3: the URLs of its nodes, such as https://user:password@one:9200,https://two:9200. It answers searches once it has all documents; the index built in does until then, and while it is away. Empty: the index built in."`
 	ElasticsearchKey string   `env:"ELASTICSEARCH_API_KEY" secret:"yes" doc:"API key of Elasticsearch, encoded as it shows it. Empty: the user and password of ELASTICSEARCH_URL."`
 	ElasticsearchCA  string   `env:"ELASTICSEARCH_CA_FILE" doc:"PEM file with the authority that signed Elasticsearch's certificate, beside those of this system."`

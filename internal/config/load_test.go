@@ -277,7 +277,7 @@ func TestNotices(t *testing.T) {
 		env, want string
 	}{
 		"a value that is not built":      {"DEFAULT_LLM_PROVIDER=openai", `"openai" is not built yet`},
-		"a directory of a model":         {"BYLINE_EMBEDDER=./model", `"./model" is not built yet`},
+		"an embedder that is not built":  {"BYLINE_EMBEDDER=openai", `"openai" is not built yet`},
 		"a setting that is not built":    {"BYLINE_OCR_COMMAND=tesseract", "not built yet"},
 		"what counts is silent":          {"DEFAULT_LLM_PROVIDER=offline", ""},
 		"a default of what is not built": {"BYLINE_LLM_IDLE_TIMEOUT=30s", ""},

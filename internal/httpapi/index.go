@@ -8,8 +8,8 @@ import (
 type indexShape struct {
 	Space     string `json:"space" doc:"An embedding space; empty for the index of words"`
 	State     string `json:"state" enum:"building,serving,previous,rejected"`
-	Documents int    `json:"documents" doc:"Complete documents that are in it"`
-	Of        int    `json:"of" doc:"Complete documents"`
+	Documents int    `json:"documents" doc:"Documents that are in it"`
+	Of        int    `json:"of" doc:"Documents that can be found, and are complete or on the way there"`
 }
 
 type indexesOut struct {

@@ -17,6 +17,7 @@ type searchIn struct {
 		Mode        string   `json:"mode,omitempty" enum:"hybrid,lexical,semantic" default:"hybrid"`
 		Fusion      string   `json:"fusion,omitempty" enum:"convex,rrf" default:"convex" doc:"How words and meaning become one ranking"`
 		PerDocument int      `json:"max_per_document,omitempty" minimum:"0" maximum:"100" doc:"Passages of one document at most; 0 is no limit"`
+		Diversity   float64  `json:"diversity,omitempty" minimum:"0" maximum:"1" doc:"How much a passage loses by being like those before it; 0 ranks by relevance alone"`
 		Expand      string   `json:"expand,omitempty" enum:"none,neighbours,section" default:"none" doc:"Gives what stands around each passage"`
 		Filters     *struct {
 			Strict
@@ -50,7 +51,7 @@ func (s *server) search(ctx context.Context, in *searchIn) (*searchOut, error) {
 		}
 	}
 	q := search.Question{Workspace: workspaceOf(ctx), Text: b.Query, DocumentIDs: b.DocumentIDs, TopK: b.TopK, Mode: search.Mode(b.Mode), Explain: b.Explain,
-		Fusion: search.Fusion(b.Fusion), PerDocument: b.PerDocument, Expand: search.Expand(b.Expand)}
+		Fusion: search.Fusion(b.Fusion), PerDocument: b.PerDocument, Diversity: b.Diversity, Expand: search.Expand(b.Expand)}
 	if f := b.Filters; f != nil {
 		q.Filters = search.Filters{Types: f.Type, Tags: f.Tag, Languages: f.Language, From: f.From, To: f.To, PageFrom: f.PageFrom, PageTo: f.PageTo}
 	}

@@ -19,6 +19,8 @@ import (
 const (
 	encoderWeight = .4
 	tableWeight   = .3
+	// movedWeight is that of the table when the question was moved towards what a first search found (.519).
+	movedWeight = .4
 	// foreignWeight is the most in a language with Latin letters that an English embedder was not trained on.
 	foreignWeight = .1
 )
@@ -29,9 +31,24 @@ const queryTime = 2 * time.Second
 // evidenceScore is the score from which on a passage counts as evidence.
 const evidenceScore = .35
 
-// worth is what a cosine is worth as a score, 0..1: texts that have nothing to do with each other come to .2 with the
-// embedders built in, paraphrases to .8.
-func worth(cosine float64) float64 { return min(1, max(0, (cosine-.2)/.6)) }
+// worth is what a passage's cosine is worth as a score, 0..1. With the encoder, texts that have nothing to do with each
+// other come to .2 and paraphrases to .8; with the table it is .25 and .75. Others have scales of their own (from .7 on with E5, for one): with them the
+// last of the candidates is worth nothing and the question itself 1, so that something must stand out to be worth anything.
+func (r *ranking) worth(id string) float64 {
+	low, high := .2, .8
+	switch r.space.Embedder {
+	case "encoder":
+	case "table":
+		low, high = .25, .75
+	default:
+		low, high = r.lowest, 1
+	}
+	cosine, ok := r.cosines[id]
+	if !ok {
+		return 0
+	}
+	return min(1, max(0, (cosine-low)/max(high-low, 1e-6)))
+}
 
 // ranking is one search under way.
 type ranking struct {
@@ -43,6 +60,10 @@ type ranking struct {
 	terms    []lexical.Term
 	words    leg
 	meaning  leg
+	vector   []float32 // of the question
+	space    embed.Space
+	cosines  map[string]float64 // of passages to the question
+	lowest   float64            // of cosines
 	fused    []fuse.Fused
 	degraded []string
 }
@@ -89,6 +110,25 @@ func (r *ranking) search(ctx context.Context) error {
 	if r.words.weight = 1 - r.meaning.weight; r.Mode == Semantic {
 		r.words.weight = 0
 	}
+	r.cosines, r.lowest = make(map[string]float64, len(r.meaning.Candidates)), 1
+	for _, c := range r.meaning.Candidates {
+		r.cosines[c.PassageID] = c.Score
+		r.lowest = min(r.lowest, c.Score)
+	}
+	r.fuse()
+	if r.space.Embedder == "table" && r.Mode == Hybrid && r.meaning.weight > foreignWeight && len(r.fused) > 0 {
+		if err := r.move(ctx); err != nil {
+			return err
+		}
+	}
+	if r.Diversity > 0 {
+		return r.diversify(ctx)
+	}
+	return nil
+}
+
+// fuse makes one ranking of what both legs found.
+func (r *ranking) fuse() {
 	words, meaning := r.words.side(), r.meaning.side()
 	if len(meaning.Ranking) > 0 {
 		if flaw := fuse.Flaw(meaning.Ranking); flaw != "" && r.Mode == Hybrid {
@@ -103,7 +143,98 @@ func (r *ranking) search(ctx context.Context) error {
 		r.fused = fuse.Convex(words, meaning)
 	}
 	r.fused = slices.DeleteFunc(r.fused, func(f fuse.Fused) bool { return !r.answers(f.ID) })
+}
+
+// movedBy is how many of the best a question is moved towards.
+const movedBy = 5
+
+// move asks for vectors again, with the question moved towards the best that were found: the table knows of a question no more
+// than its few words (embed.Feedback).
+func (r *ranking) move(ctx context.Context) error {
+	var ids []string
+	for _, f := range r.fused[:min(len(r.fused), movedBy)] {
+		ids = append(ids, f.ID)
+	}
+	vectors, err := r.s.store.Vectors(ctx, r.space.ID(), ids)
+	if err != nil {
+		return err
+	}
+	var top [][]float32
+	for _, id := range ids { // in their order: sums of floats depend on it
+		top = append(top, vectors[id])
+	}
+	found, err := r.s.index.Vector(ctx, Query{Workspace: r.Workspace, Vector: embed.Feedback(r.vector, top), Space: r.space.ID(), Documents: r.documents, K: r.k})
+	if k := fault.Of(err); err != nil && k.Kind == fault.Unavailable {
+		return nil // the first answer stands
+	}
+	if err != nil {
+		return err
+	}
+	r.meaning.Candidates, r.meaning.weight = found.Candidates, r.meaning.weight*movedWeight/tableWeight
+	r.words.weight = 1 - r.meaning.weight
+	r.fuse()
 	return nil
+}
+
+// diversified is how many of the best are put into another order.
+const diversified = 50
+
+// diversify puts the best into an order in which each differs from those before it.
+func (r *ranking) diversify(ctx context.Context) error {
+	best := r.fused[:min(len(r.fused), diversified)]
+	list, ids, place := make([]fuse.Ranked, len(best)), make([]string, len(best)), map[string]fuse.Fused{}
+	for i, f := range best {
+		list[i], ids[i], place[f.ID] = fuse.Ranked{ID: f.ID, Score: f.Score}, f.ID, f
+	}
+	alike, err := r.likeness(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, d := range fuse.Diverse(list, len(list), 1-r.Diversity, alike) {
+		best[i] = place[d.ID]
+	}
+	return nil
+}
+
+// likeness of two passages, 0..1: their cosine where both have a vector, else the share of their words that both have.
+func (r *ranking) likeness(ctx context.Context, ids []string) (func(a, b string) float64, error) {
+	vectors := map[string][]float32{}
+	if e, _, err := r.embedder(ctx); err != nil {
+		return nil, err
+	} else if e != nil {
+		if vectors, err = r.s.store.Vectors(ctx, e.Space().ID(), ids); err != nil {
+			return nil, err
+		}
+	}
+	words := map[string]map[string]bool{}
+	if len(vectors) < len(ids) {
+		live, err := r.s.store.Live(ctx, r.Workspace, ids)
+		if err != nil {
+			return nil, err
+		}
+		for id, l := range live {
+			words[id] = map[string]bool{}
+			for _, t := range lexical.Analyze(l.Passage.Text, l.Passage.Language) {
+				words[id][t.Term] = true
+			}
+		}
+	}
+	return func(a, b string) float64 {
+		if v, w := vectors[a], vectors[b]; v != nil && w != nil {
+			dot := 0.0
+			for i := range v {
+				dot += float64(v[i]) * float64(w[i])
+			}
+			return max(0, min(1, dot))
+		}
+		both := 0
+		for t := range words[a] {
+			if words[b][t] {
+				both++
+			}
+		}
+		return float64(both) / float64(max(1, len(words[a])+len(words[b])-both))
+	}, nil
 }
 
 // engine is the one outside that answered, by words if two did; else the embedded one.
@@ -122,8 +253,7 @@ func (r *ranking) answers(id string) bool {
 	if _, ok := r.words.at[id]; ok && r.Mode != Semantic {
 		return true
 	}
-	i, ok := r.meaning.at[id]
-	return ok && r.meaning.weight > foreignWeight && worth(r.meaning.Candidates[i].Score) > 0
+	return r.meaning.weight > foreignWeight && r.worth(id) > 0
 }
 
 // byMeaning is the leg of vectors. What keeps it from speaking is told, and leaves the words alone; only the mode semantic
@@ -169,7 +299,7 @@ func (r *ranking) byMeaning(ctx context.Context) error {
 		r.silent("vectors_unavailable", "unavailable")
 		return nil
 	}
-	r.meaning.Found = found
+	r.meaning.Found, r.vector, r.space = found, v.Values, e.Space()
 	r.meaning.weight, r.meaning.why = r.say(e.Space(), v.Known, found.Known)
 	return nil
 }
@@ -261,7 +391,7 @@ func (r *ranking) hit(f fuse.Fused, l Live) Hit {
 		c := r.meaning.Candidates[i]
 		why.Vector = Leg{Rank: i + 1, Score: c.Score}
 		if r.meaning.weight > foreignWeight {
-			h.Score = max(h.Score, worth(c.Score))
+			h.Score = max(h.Score, r.worth(f.ID))
 		}
 	}
 	for _, s := range lexical.Highlights(l.Passage.Text, l.Passage.Language, r.terms) {

@@ -48,9 +48,12 @@ type Question struct {
 	Mode        Mode
 	Fusion      Fusion // "" is Convex
 	PerDocument int    // passages of one document at most; 0 is no limit
-	Expand      Expand // "" is ExpandNone
-	Filters     Filters
-	Explain     bool
+	// Diversity is 0..1: how much a passage loses by being like those before it (maximal marginal relevance with lambda
+	// 1-Diversity). 0 ranks by relevance alone.
+	Diversity float64
+	Expand    Expand // "" is ExpandNone
+	Filters   Filters
+	Explain   bool
 }
 
 // Filters narrow a search by what is known of documents; zero fields do not filter.
@@ -81,8 +84,7 @@ type Span struct {
 type Hit struct {
 	Passage      document.Passage
 	DocumentName string
-	// Score is 0..1: the larger of the share of the question's idf mass that the passage holds, and what its cosine is worth
-	// (worth). The order comes from fusion, not from it.
+	// Score is 0..1: the larger of the share of the question's idf mass that the passage holds, and what its cosine is worth. The order comes from fusion, not from it.
 	Score         float64
 	Highlights    []Span // in Passage.Text
 	Before, After string // what stands around it, as Question.Expand asks for; texts of passages, with blank lines between

@@ -122,6 +122,9 @@ func validate(q *Question) error {
 	if f := q.Filters; f.PageFrom < 0 || f.PageTo < 0 || f.PageTo > 0 && f.PageTo < f.PageFrom {
 		return fault.Bad("body.filters.pages", "out_of_range", "Pages count from 1, and the last is not before the first.")
 	}
+	if !(q.Diversity >= 0 && q.Diversity <= 1) {
+		return fault.Bad("body.diversity", "out_of_range", "diversity is between 0 (relevance alone) and 1.")
+	}
 	if q.PerDocument < 0 {
 		return fault.Bad("body.max_per_document", "out_of_range", "max_per_document is 0 (no limit) or more.")
 	}

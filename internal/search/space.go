@@ -31,8 +31,8 @@ const (
 type SpaceInfo struct {
 	ID        string // "" is the index of words, which always serves
 	State     SpaceState
-	Documents int // completed documents that are in it
-	Of        int // completed documents
+	Documents int // documents that are in it
+	Of        int // documents that can be found, and are complete or on the way there
 }
 
 // Unembedded is a completed document that is not in a space.

@@ -21,9 +21,9 @@ func (s *Store) Spaces(ctx context.Context) ([]search.SpaceInfo, error) {
 		err = row.Scan(&i.ID, &i.State, &i.Documents, &i.Of)
 		return i, err
 	}, `SELECT s.id, s.state, (SELECT COUNT(*) FROM document_space x JOIN document d ON d.id = x.document_id AND d.passage_generation = x.generation
-			WHERE x.space = s.id AND d.status = ?), (SELECT COUNT(*) FROM document WHERE status = ?)
+			WHERE x.space = s.id AND d.status IN (?, ?)), (SELECT COUNT(*) FROM document WHERE generation > 0 AND status IN (?, ?))
 		FROM (SELECT id, state FROM space WHERE state <> ? UNION ALL SELECT '', CAST(? AS TEXT)) s ORDER BY s.id`,
-		document.Completed, document.Completed, search.SpaceDropped, search.SpaceServing)
+		document.Completed, document.Processing, document.Completed, document.Processing, search.SpaceDropped, search.SpaceServing)
 }
 
 // Outdate meets search.SpaceStore.

@@ -31,6 +31,7 @@ const (
 type row struct {
 	Workspace string    `json:"workspace"`
 	Document  string    `json:"document"`
+	Passage   string    `json:"passage"` // the id that we show, as a column
 	Terms     string    `json:"terms"`
 	Vector    []float32 `json:"vector,omitempty"`
 	Hash0     uint16    `json:"hash0"` // the lowest bits
@@ -122,7 +123,8 @@ func linesOf(id string, ws ident.Workspace, o search.Operation, dims int) (lines
 		return l, nil
 	}
 	r := row{
-		Workspace: string(ws), Document: o.DocumentID, Terms: strings.Join(o.Terms, " "),
+		Workspace: string(ws), Document: o.DocumentID, Passage: o.PassageID,
+		Terms: strings.Join(o.Terms, " "),
 		Hash0: uint16(o.Hash), Hash1: uint16(o.Hash >> 16), Hash2: uint16(o.Hash >> 32), Hash3: uint16(o.Hash >> 48),
 	}
 	if dims > 0 {

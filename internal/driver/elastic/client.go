@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
@@ -65,7 +66,9 @@ type cause struct {
 // maxReason is how much of a server's words goes to the log and to dead letters, in bytes.
 const maxReason = 300
 
-func (c cause) String() string { return c.Type + ": " + c.Reason[:min(len(c.Reason), maxReason)] }
+func (c cause) String() string {
+	return c.Type + ": " + strings.ToValidUTF8(c.Reason[:min(len(c.Reason), maxReason)], "")
+}
 
 func (r *refusal) Error() string {
 	return fmt.Sprintf("Elasticsearch answered %d: %s", r.status, r.cause)
@@ -119,7 +122,7 @@ func encoded(in any) (body []byte, kind string, err error) {
 // wait lets time pass after the n-th attempt failed, and tells whether another one may help.
 func (c *client) wait(ctx context.Context, n int, err error) bool {
 	f, ok := errors.AsType[*fault.Error](err)
-	if !ok || f.Kind != fault.Unavailable || f.Code == codeDenied || f.Code == codeCertificate || ctx.Err() != nil {
+	if !ok || f.Kind != fault.Unavailable || slices.Contains(lasting, f.Code) || ctx.Err() != nil {
 		return false
 	}
 	pause := firstWait << (n - 1)
@@ -149,6 +152,9 @@ const (
 	codePartial     = "elasticsearch_partial"     // only some shards answered
 	codeEmpty       = "engine_empty"              // nothing serves yet
 )
+
+// lasting is what another attempt a moment later doesn't change.
+var lasting = []string{codeDenied, codeBlocked, codeCertificate}
 
 func unavailable(code, say string, cause error) *fault.Error {
 	return fault.New(fault.Unavailable, code, "%s", say).Because(cause)
@@ -219,7 +225,7 @@ func rejected(a *http.Response, data []byte) error {
 			c = cause{Reason: string(told.Error)}
 		}
 	} else if a.StatusCode == http.StatusNotFound {
-		return strange(&refusal{a.StatusCode, c}) // of a path that every Elasticsearch has
+		return strange(errors.New("an answer 404 that is not Elasticsearch's"))
 	}
 	err := classified(a.StatusCode, c)
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == codeBusy {

@@ -41,6 +41,7 @@ type fakeIndex struct {
 type fakeDoc struct {
 	Workspace string    `json:"workspace"`
 	Document  string    `json:"document"`
+	Passage   string    `json:"passage"`
 	Terms     string    `json:"terms"`
 	Vector    []float32 `json:"vector"`
 	Hash0     uint16    `json:"hash0"`
@@ -360,7 +361,7 @@ type fakeSearch struct {
 	Size      int        `json:"size"`
 	Track     *bool      `json:"track_total_hits"`
 	Terminate int        `json:"terminate_after"`
-	Source    *bool      `json:"_source"`
+	Stored    string     `json:"stored_fields"`
 	Values    []string   `json:"docvalue_fields"`
 	Explain   bool       `json:"explain"`
 	Query     *fakeQuery `json:"query"`
@@ -441,30 +442,32 @@ type fakeHit struct {
 	doc   fakeDoc
 }
 
-// score is BM25 of the terms that should match.
-func (q *fakeQuery) score(i *fakeIndex, d fakeDoc, h *fakeHit) {
-	if q == nil || q.Bool == nil {
-		return
+// scorer gives BM25 of the terms that should match.
+func (q *fakeQuery) scorer(i *fakeIndex) func(*fakeHit) {
+	if q == nil || q.Bool == nil || len(q.Bool.Should) == 0 {
+		return func(*fakeHit) {}
 	}
-	total := 0.0
-	for _, o := range i.docs {
-		total += float64(len(strings.Split(o.Terms, " ")))
-	}
-	n := float64(len(i.docs))
+	var terms []fakeTerm
 	for _, s := range q.Bool.Should {
 		for _, raw := range s.Term {
-			t := term(raw)
-			tf, df := d.count(t.Value), 0.0
+			terms = append(terms, term(raw))
+		}
+	}
+	n, total, df := float64(len(i.docs)), 0.0, make([]float64, len(terms))
+	for _, d := range i.docs {
+		total += float64(len(strings.Split(d.Terms, " ")))
+		for j, t := range terms {
+			df[j] += min(1, d.count(t.Value))
+		}
+	}
+	return func(h *fakeHit) {
+		for j, t := range terms {
+			tf := h.doc.count(t.Value)
 			if tf == 0 {
 				continue
 			}
-			for _, o := range i.docs {
-				if o.count(t.Value) > 0 {
-					df++
-				}
-			}
-			idf := math.Log(1 + (n-df+.5)/(df+.5))
-			score := t.Boost * idf * tf / (tf + 1.2*(.25+.75*float64(len(strings.Split(d.Terms, " ")))/(total/n)))
+			idf := math.Log(1 + (n-df[j]+.5)/(df[j]+.5))
+			score := t.Boost * idf * tf / (tf + 1.2*(.25+.75*float64(len(strings.Split(h.doc.Terms, " ")))/(total/n)))
 			h.score += score
 			h.names = append(h.names, t.Name)
 			h.why = append(h.why, object{"value": score, "description": "weight(terms:" + t.Value + " in 0) [PerFieldSimilarity], result of:", "details": []object{
@@ -510,6 +513,7 @@ func (f *fake) search(name string, body []byte) (int, any) {
 	if vector != nil && len(vector) != i.dims {
 		return no(400, "search_phase_execution_exception", "the query vector has a different dimension [%d] than the index vectors [%d]", len(vector), i.dims)
 	}
+	score := query.scorer(i)
 	hits := []fakeHit{}
 	for id, d := range i.docs {
 		if !query.matches(d) || vector != nil && d.Vector == nil {
@@ -519,7 +523,7 @@ func (f *fake) search(name string, body []byte) (int, any) {
 		if vector != nil {
 			h.score = (1 + cosine(vector, d.Vector)) / 2
 		} else {
-			query.score(i, d, &h)
+			score(&h)
 		}
 		hits = append(hits, h)
 	}
@@ -532,7 +536,7 @@ func (f *fake) search(name string, body []byte) (int, any) {
 func (in fakeSearch) told(all, shown []fakeHit) object {
 	list := []object{}
 	for _, h := range shown {
-		o := object{"_id": h.id, "_score": h.score, "fields": object{"document": []string{h.doc.Document}}, "matched_queries": h.names}
+		o := object{"_score": h.score, "fields": fields(h.doc, in.Values), "matched_queries": h.names}
 		if in.Explain {
 			o["_explanation"] = object{"value": h.score, "description": "sum of:", "details": h.why}
 		}
@@ -565,6 +569,15 @@ func (in fakeSearch) told(all, shown []fakeHit) object {
 		aggs[name] = object{"value": sum}
 	}
 	return object{"took": 1, "timed_out": false, "_shards": object{"total": 1, "successful": 1, "skipped": 0, "failed": 0}, "hits": hits, "aggregations": aggs}
+}
+
+// fields are the columns that are asked for.
+func fields(d fakeDoc, names []string) object {
+	o := object{}
+	for _, n := range names {
+		o[n] = []string{map[string]string{"workspace": d.Workspace, "document": d.Document, "passage": d.Passage}[n]}
+	}
+	return o
 }
 
 func cosine(a, b []float32) float64 {

@@ -62,7 +62,7 @@ type object = map[string]any
 func (g generation) mapping() object {
 	keyword, number := object{"type": "keyword"}, object{"type": "integer", "index": false}
 	fields := object{
-		"workspace": keyword, "document": keyword,
+		"workspace": keyword, "document": keyword, "passage": object{"type": "keyword", "index": false},
 		"terms": object{"type": "text", "analyzer": "whitespace", "index_options": "freqs"},
 		"hash0": number, "hash1": number, "hash2": number, "hash3": number,
 	}
@@ -73,7 +73,7 @@ func (g generation) mapping() object {
 		fields["vector"] = object{"type": knn, "dimension": g.Dims, "space_type": "cosinesimil",
 			"method": object{"name": "hnsw", "engine": "lucene", "parameters": object{"encoder": object{"name": "sq"}}}}
 	}
-	// The index has the vectors and the terms; the source would hold them once more.
+	// Nobody reads the source; what is large in it is in the index already.
 	return object{"dynamic": "strict", "_meta": g, "_source": object{"excludes": []string{"vector", "terms"}}, "properties": fields}
 }
 

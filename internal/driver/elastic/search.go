@@ -54,10 +54,11 @@ type answer struct {
 }
 
 type hit struct {
-	ID     string  `json:"_id"`
 	Score  float64 `json:"_score"`
 	Fields struct {
-		Document []string `json:"document"`
+		Workspace []string `json:"workspace"`
+		Document  []string `json:"document"`
+		Passage   []string `json:"passage"`
 	} `json:"fields"`
 	Matched     []string     `json:"matched_queries"`
 	Explanation *explanation `json:"_explanation"`
@@ -178,10 +179,11 @@ func (e *Engine) search(ctx context.Context, question search.Query, ask leg) (se
 	return search.Found{Candidates: list, Total: len(list)}, nil
 }
 
-// swappable tells whether an error can come from an index that another one replaces.
+// swappable tells whether an error can come from an index that another one replaces: it is gone, its shards are, or its
+// vectors are of other dimensions.
 func swappable(err error) bool {
 	f, ok := errors.AsType[*fault.Error](err)
-	return refused(err, http.StatusNotFound, http.StatusBadRequest) || ok && (f.Code == codePartial || f.Code == codeBusy)
+	return refused(err, http.StatusNotFound, http.StatusBadRequest, http.StatusServiceUnavailable) || ok && f.Code == codePartial
 }
 
 func (e *Engine) byWords(ctx context.Context, _ generation, q asked) ([]search.Candidate, error) {
@@ -270,23 +272,24 @@ func near(g generation, q asked, rescore bool) object {
 	return in
 }
 
-// shown is a search that gives as many hits as are wanted, with no more of them than we need.
+// shown is a search that gives as many hits as are wanted, with no more of them than we need. Columns are read without a look
+// at the stored rows, which hold ids, too: a hundred hits cost half of the time.
 func shown(q asked) object {
-	return object{"size": min(q.K, maxHits), "track_total_hits": false, "_source": false, "docvalue_fields": []string{"document"}}
+	return object{"size": min(q.K, maxHits), "track_total_hits": false, "stored_fields": "_none_", "docvalue_fields": []string{"workspace", "document", "passage"}}
 }
 
 // candidates makes candidates of hits; score fills in what is its leg's.
 func candidates(a *answer, q asked, score func(hit, *search.Candidate)) ([]search.Candidate, error) {
 	list := make([]search.Candidate, 0, len(a.Hits.Hits))
 	for _, h := range a.Hits.Hits {
-		id, ok := strings.CutPrefix(h.ID, idOf(q.Workspace, ""))
-		if !ok || len(h.Fields.Document) != 1 {
-			return nil, strange(fmt.Errorf("a hit %q that is not of the workspace, or of %d documents", h.ID, len(h.Fields.Document)))
+		f := h.Fields
+		switch {
+		case len(f.Workspace) != 1 || len(f.Document) != 1 || len(f.Passage) != 1:
+			return nil, strange(fmt.Errorf("a hit of %d workspaces, %d documents, %d passages", len(f.Workspace), len(f.Document), len(f.Passage)))
+		case f.Workspace[0] != string(q.Workspace) || q.Documents != nil && !q.Documents[f.Document[0]]:
+			return nil, strange(fmt.Errorf("a hit %s of a workspace or document that was not asked for", f.Passage[0]))
 		}
-		c := search.Candidate{PassageID: id, DocumentID: h.Fields.Document[0]}
-		if q.Documents != nil && !q.Documents[c.DocumentID] {
-			return nil, strange(fmt.Errorf("a hit %q of a document that was not asked for", h.ID))
-		}
+		c := search.Candidate{PassageID: f.Passage[0], DocumentID: f.Document[0]}
 		score(h, &c)
 		list = append(list, c)
 	}

@@ -92,7 +92,7 @@ func TestPlainIsLinear(t *testing.T) {
 		if err := extract.Plain(text, &c); err != nil {
 			t.Fatal(err)
 		}
-		if d := time.Since(start); d > 5*time.Second { // a quadratic reading would take hours
+		if d := time.Since(start); d > time.Minute { // a quadratic reading would take hours
 			t.Errorf("%s: %v", name, d)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -68,6 +70,7 @@ func Run(t *testing.T, s Subject) {
 		{"shapes", (*exam).shapes},
 		{"generations", (*exam).generations},
 		{"operations in order", (*exam).inOrder},
+		{"random operations", (*exam).random},
 		{"workspaces are apart", (*exam).apart},
 		{"documents", (*exam).documents},
 		{"rejected operations", (*exam).rejected},
@@ -338,6 +341,57 @@ func (x *exam) inOrder() {
 	}
 	x.apply("g", ws, ops[3:]...)
 	x.finds(near(ws, 1, 0, 0), "p0", "p1", "p2")
+}
+
+// random compares with maps what two workspaces and two generations hold after batches of random operations, of which some are
+// applied again, as after an error.
+func (x *exam) random() {
+	r := rand.New(rand.NewPCG(5, 6))
+	x.ensure("one", 3)
+	x.ensure("two", 3)
+	type place struct {
+		generation string
+		ws         ident.Workspace
+	}
+	oracle := map[place]map[string]uint64{}
+	for range 25 {
+		p := place{[]string{"one", "two"}[r.IntN(2)], []ident.Workspace{ws, "other"}[r.IntN(2)]}
+		if oracle[p] == nil {
+			oracle[p] = map[string]uint64{}
+		}
+		var ops []search.Operation
+		for range r.IntN(30) {
+			id := fmt.Sprint("p", r.IntN(20))
+			if r.IntN(3) == 0 {
+				ops = append(ops, gone(id))
+				delete(oracle[p], id)
+				continue
+			}
+			hash := r.Uint64()
+			ops = append(ops, put(id, fmt.Sprint("d", r.IntN(3)), hash, "apple", float32(r.NormFloat64()), 1, 0))
+			oracle[p][id] = hash
+		}
+		for range 1 + r.IntN(2) {
+			x.apply(p.generation, p.ws, ops...)
+		}
+		want := search.Holding{Passages: len(oracle[p])}
+		for _, hash := range oracle[p] {
+			want.Digest += hash
+		}
+		if diff := cmp.Diff(want, x.held(p.generation, p.ws)); diff != "" {
+			x.Fatalf("held (-want +got)\n%s", diff)
+		}
+	}
+	x.swap("one")
+	for _, w := range []ident.Workspace{ws, "other"} {
+		want := slices.Sorted(maps.Keys(oracle[place{"one", w}]))
+		for _, q := range x.queries(w) {
+			q.K = 100
+			x.soon(func() string {
+				return cmp.Diff(want, slices.Sorted(slices.Values(ids(x.found(q)))), cmpopts.EquateEmpty())
+			})
+		}
+	}
 }
 
 func (x *exam) apart() {

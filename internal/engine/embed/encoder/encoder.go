@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 	"unsafe"
 
 	"byline/internal/engine/embed"
@@ -59,7 +57,7 @@ type Encoder struct {
 	workers   chan struct{} // as many as may work on passages at a time
 	asking    atomic.Int32  // questions being embedded
 	used      atomic.Int64  // when a batch ended last, in nanoseconds since 1970; 0 since Release
-	file      []byte        // the part of this program's file that the model is; nil if it is elsewhere
+	file      []byte        // that the model is mapped from, or the part of this program's; nil if it is elsewhere
 }
 
 // Supported tells whether this processor has a kernel. Without one an encoder works, but takes fifty times as long.
@@ -113,7 +111,7 @@ func open(model []byte, tokenizer func() token.Tokenizer, o Options) (*Encoder, 
 	if o.Limit == 0 {
 		o.Limit = textLimit
 	}
-	o.Limit = min(o.Limit, batchLimit, m.Positions-m.first)
+	o.Limit = min(o.Limit, batchLimit, m.Positions)
 	e := &Encoder{o: o, kernel: detect(), model: m, tokenizer: tokenizer, workers: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	e.scratch.New = func() any { return &scratch{kernel: e.kernel} }
 	return e, nil
@@ -131,6 +129,9 @@ func (e *Encoder) Space() embed.Space {
 	}
 	return embed.Space{Embedder: e.o.Name, Version: version, Dims: e.model.Hidden}
 }
+
+// Limit is how many tokens of a text are read.
+func (e *Encoder) Limit() int { return e.o.Limit }
 
 // Kernel names the instructions in use, for people.
 func (e *Encoder) Kernel() string { return e.kernel.String() }
@@ -204,23 +205,9 @@ func (e *Encoder) tokens(text string) (ids []int32, known float64) {
 	}
 	known = float64(in) / float64(all)
 	if e.o.Latin {
-		known = min(known, latin(text))
+		known = min(known, token.LatinShare(text))
 	}
 	return ids, known
-}
-
-// latin is the share of a text's letters that are Latin ones.
-func latin(text string) float64 {
-	in, all := 0, 0
-	for _, r := range text {
-		if r < utf8.RuneSelf && !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') || r >= utf8.RuneSelf && !unicode.IsLetter(r) {
-			continue
-		}
-		if all++; r < utf8.RuneSelf || unicode.Is(unicode.Latin, r) {
-			in++
-		}
-	}
-	return float64(in) / float64(max(all, 1))
 }
 
 // run embeds a batch. A text of which nothing is known has a zero vector: what the model says of unknown tokens means nothing.

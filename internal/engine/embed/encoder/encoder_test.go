@@ -193,7 +193,7 @@ func TestUnusableModels(t *testing.T) {
 		return append(append(b, header...), make([]byte, data)...)
 	}
 	config := func(c string) []byte {
-		return []byte(string(file(`{"config":{"dtype":"I8","shape":[1],"data_offsets":[0,`+itoa(len(c))+`]}}`, 0)) + c)
+		return []byte(string(file(`{"config":{"dtype":"I8","shape":[`+itoa(len(c))+`],"data_offsets":[0,`+itoa(len(c))+`]}}`, 0)) + c)
 	}
 	good := encoder.BuiltinModel()
 	for name, b := range map[string][]byte{

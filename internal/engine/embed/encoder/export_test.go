@@ -1,5 +1,7 @@
 package encoder
 
+import "byline/internal/engine/embed/safetensors"
+
 // The inside of the package, for its tests.
 
 // Kernels are those that this processor has, the portable one first.
@@ -52,3 +54,12 @@ func BuiltinModel() string { return builtinModel }
 
 // BuiltinVersion is the beginning of its hash.
 func BuiltinVersion() string { return builtinVersion }
+
+// QuantizeFile packs the safetensors file of a model.
+func QuantizeFile(file []byte, c Config) ([]byte, error) {
+	f, err := safetensors.Parse(file)
+	if err != nil {
+		return nil, err
+	}
+	return quantize(c, floatFile{f}, len(file), 0)
+}

@@ -60,7 +60,6 @@ func (m *model) forward(s *scratch, sequences [][]int32, out [][]float32) {
 			for i, v := range m.codes[int(id)*d : (int(id)+1)*d] {
 				x[i] = float32(v) * scale
 			}
-			p += m.first
 			s.addNorm(x, m.positions[p*d:(p+1)*d], m.gain, m.shift, eps)
 			row++
 		}
@@ -87,21 +86,25 @@ func (m *model) forward(s *scratch, sequences [][]int32, out [][]float32) {
 			}
 		}
 	}
-	s.pool(d, sequences, out)
+	s.pool(d, m.Pooling == poolFirst, sequences, out)
 }
 
-// pool gives the mean of each sequence's rows, as a unit vector.
-func (s *scratch) pool(d int, sequences [][]int32, out [][]float32) {
+// pool gives the mean of each sequence's rows or the first of them, as a unit vector.
+func (s *scratch) pool(d int, first bool, sequences [][]int32, out [][]float32) {
 	row := 0
 	for i, q := range sequences {
 		o := out[i]
 		clear(o)
-		for range q {
-			for j, v := range s.x[row*d : (row+1)*d] {
+		rows := len(q)
+		if first {
+			rows = 1
+		}
+		for r := row; r < row+rows; r++ {
+			for j, v := range s.x[r*d : (r+1)*d] {
 				o[j] += v
 			}
-			row++
 		}
+		row += len(q)
 		var n float64
 		for _, v := range o {
 			n += float64(v) * float64(v)

@@ -16,6 +16,7 @@ type Config struct {
 	Epsilon   float64 `json:"layer_norm_eps"`
 	Type      string  `json:"model_type"`
 	Act       string  `json:"hidden_act"`
+	Pooling   string  `json:"pooling,omitempty"` // what of the last layer a text's vector is: the mean of all tokens (mean or empty), or the first (cls)
 }
 
 // The bounds of what the kernels and memory are made for.
@@ -27,6 +28,12 @@ const (
 	headSize  = 32
 )
 
+// The kinds of pooling.
+const (
+	poolMean  = "mean"
+	poolFirst = "cls"
+)
+
 func (c Config) check() error {
 	switch {
 	case c.Hidden < 64 || c.Hidden > maxHidden || c.Hidden%64 != 0 || c.Inner < 64 || c.Inner > maxInner || c.Inner%64 != 0 || c.Heads*headSize != c.Hidden:
@@ -35,6 +42,8 @@ func (c Config) check() error {
 		return unusable("%d layers, %d tokens and %d positions are not supported", c.Layers, c.Vocab, c.Positions)
 	case c.Act != "gelu":
 		return unusable("its activation is %q, and only gelu is supported", c.Act)
+	case c.Pooling != "" && c.Pooling != poolMean && c.Pooling != poolFirst:
+		return unusable("its pooling is %q, and only mean and cls are supported", c.Pooling)
 	}
 	return nil
 }
@@ -57,10 +66,9 @@ type model struct {
 	Config
 	codes       []int8    // [Vocab][Hidden] embeddings of tokens, with a scale for each row
 	scale       []float32 // [Vocab]
-	positions   []float32 // [Positions][Hidden], the token type included
+	positions   []float32 // [Positions][Hidden] from a text's first token on, the token type included
 	gain, shift []float32
 	layers      []layer
-	first       int // position of the first token: XLM-R counts from 2
 }
 
 // openModel reads a packed model in place.
@@ -69,19 +77,16 @@ func openModel(file []byte) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, _ := t.get("config", -1)
-	if t.err != nil {
-		return nil, t.err
+	raw, err := t.file.Tensor("config")
+	if err != nil {
+		return nil, unusable("%w", err)
 	}
 	m := &model{}
-	if err := json.Unmarshal(raw, &m.Config); err != nil {
+	if err := json.Unmarshal(raw.Data, &m.Config); err != nil {
 		return nil, unusable("config: %v", err)
 	}
 	if err := m.check(); err != nil {
 		return nil, err
-	}
-	if m.Type == "xlm-roberta" || m.Type == "roberta" {
-		m.first = 2
 	}
 	d := m.Hidden
 	m.codes, m.scale = t.i8("emb.codes", m.Vocab*d), t.f32("emb.scale", m.Vocab)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forget lets the kernel take the pages of a part of this program's file back; they are read again when they are touched.
-// It must never be used on other memory, which would be lost.
+// forget lets the kernel take the pages of a mapped file, or of a part of this program's, back; they are read again when they
+// are touched. It must never be used on other memory, which would be lost.
 func forget(file []byte) {
 	page := uintptr(os.Getpagesize())
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(file)))

@@ -1,148 +1,118 @@
 package encoder
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"strings"
-	"unsafe"
+
+	"byline/internal/engine/embed/safetensors"
 )
 
-// ErrModel is what a model file that cannot be used fails with; the error around it says what is wrong.
+// ErrModel is what a model that cannot be used fails with; the error around it says what is wrong.
 var ErrModel = errors.New("unusable model")
 
 func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrModel}, args...)...)
 }
 
-// tensors gives access to the tensors of a safetensors file, in place.
+// tensors gives access to the tensors of a packed model, in place.
 type tensors struct {
-	info map[string]tensorInfo
-	data []byte
+	file *safetensors.File
 	err  error // the first one; the getters then give nothing
 }
 
-type tensorInfo struct {
-	DType   string `json:"dtype"`
-	Shape   []int  `json:"shape"`
-	Offsets [2]int `json:"data_offsets"`
-}
-
-// maxHeader of a safetensors file, in bytes, as its reference implementation has it.
-const maxHeader = 100 << 20
-
 func openTensors(file []byte) (*tensors, error) {
-	if len(file) < 8 {
-		return nil, unusable("%d bytes are no safetensors file", len(file))
+	f, err := safetensors.Parse(file)
+	if err != nil {
+		return nil, unusable("%w", err)
 	}
-	n := binary.LittleEndian.Uint64(file)
-	if n > maxHeader || n > uint64(len(file)-8) {
-		return nil, unusable("a header of %d bytes in a file of %d", n, len(file))
-	}
-	raw := map[string]json.RawMessage{}
-	if err := json.Unmarshal(file[8:8+n], &raw); err != nil {
-		return nil, unusable("header: %v", err)
-	}
-	t := &tensors{info: map[string]tensorInfo{}, data: file[8+n:]}
-	for name, v := range raw {
-		if name == "__metadata__" {
-			continue
-		}
-		var i tensorInfo
-		if err := json.Unmarshal(v, &i); err != nil {
-			return nil, unusable("tensor %q: %v", name, err)
-		}
-		if o := i.Offsets; o[0] < 0 || o[1] < o[0] || o[1] > len(t.data) {
-			return nil, unusable("tensor %q lies outside of the file", name)
-		}
-		t.info[strings.TrimPrefix(name, "bert.")] = i
-	}
-	return t, nil
+	return &tensors{file: f}, nil
 }
 
-// get gives the bytes of a tensor that must have n elements, and its type. n < 0 is any number.
-func (t *tensors) get(name string, n int) ([]byte, string) {
-	i, ok := t.info[name]
+// get gives a tensor that must have n elements of a type.
+func (t *tensors) get(name, kind string, n int) safetensors.Tensor {
 	if t.err != nil {
-		return nil, ""
+		return safetensors.Tensor{Type: kind}
 	}
-	if !ok {
-		t.err = unusable("there is no tensor %q", name)
-		return nil, ""
+	a, err := t.file.Tensor(name)
+	switch {
+	case err != nil:
+		t.err = unusable("%w", err)
+	case a.Type != kind || len(a.Data) != n*sizes[kind]:
+		t.err = unusable("tensor %q is %d bytes of %s, not %d elements of %s", name, len(a.Data), a.Type, n, kind)
+	default:
+		return a
 	}
-	b := t.data[i.Offsets[0]:i.Offsets[1]]
-	size := map[string]int{"I8": 1, "F32": 4, "F16": 2, "BF16": 2}[i.DType]
-	if size == 0 {
-		t.err = unusable("tensor %q has the type %s", name, i.DType)
-		return nil, ""
-	}
-	if len(b)%size != 0 || n >= 0 && len(b)/size != n {
-		t.err = unusable("tensor %q has %d bytes of %s, which is not %d elements", name, len(b), i.DType, n)
-		return nil, ""
-	}
-	return b, i.DType
+	return safetensors.Tensor{Type: kind}
 }
+
+// sizes of the elements of packed models, in bytes.
+var sizes = map[string]int{"I8": 1, "F32": 4}
 
 // i8 is a view of a tensor of n bytes.
 func (t *tensors) i8(name string, n int) []int8 {
-	b, kind := t.get(name, n)
-	if t.err == nil && kind != "I8" {
-		t.err = unusable("tensor %q has the type %s, not I8", name, kind)
-	}
-	if t.err != nil || len(b) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*int8)(unsafe.Pointer(&b[0])), len(b))
-}
-
-// f32 is a view of an F32 tensor of n numbers, where that is aligned in memory, or a converted copy of it or of another type.
-func (t *tensors) f32(name string, n int) []float32 {
-	b, kind := t.get(name, n)
-	if t.err != nil || len(b) == 0 {
-		return nil
-	}
-	if kind == "F32" && uintptr(unsafe.Pointer(&b[0]))%4 == 0 && littleEndian {
-		return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), len(b)/4)
-	}
-	switch kind {
-	case "F32":
-		return convert(b, 4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) })
-	case "BF16":
-		return convert(b, 2, func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) })
-	case "F16":
-		return convert(b, 2, func(b []byte) float32 { return half(binary.LittleEndian.Uint16(b)) })
-	}
-	t.err = unusable("tensor %q has the type %s, not a float", name, kind)
-	return nil
-}
-
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-
-func convert(b []byte, size int, read func([]byte) float32) []float32 {
-	v := make([]float32, len(b)/size)
-	for i := range v {
-		v[i] = read(b[i*size:])
-	}
+	v, err := t.get(name, "I8", n).Bytes()
+	t.err = errors.Join(t.err, err)
 	return v
 }
 
-// half is a float16 (IEEE 754).
-func half(h uint16) float32 {
-	e, m := int(h>>10&31), float64(h&1023)
-	v := math.Ldexp(1+m/1024, e-15)
-	switch e {
-	case 0:
-		v = math.Ldexp(m, -24)
-	case 31:
-		v = math.Inf(1)
-		if m != 0 {
-			v = math.NaN()
+// f32 is a view of a tensor of n numbers, or a copy where this machine has them in another form.
+func (t *tensors) f32(name string, n int) []float32 {
+	v, err := t.get(name, "F32", n).Floats()
+	t.err = errors.Join(t.err, err)
+	return v
+}
+
+// floatFile is the safetensors file of a float model, which is not written to: it may be mapped.
+type floatFile struct{ *safetensors.File }
+
+// tensor finds one by its name, which has a prefix in models with a head for another task.
+func (f floatFile) tensor(name string) (safetensors.Tensor, error) {
+	for _, prefix := range []string{"bert.", "roberta."} {
+		if f.Has(prefix+name) && !f.Has(name) {
+			name = prefix + name
 		}
 	}
-	if h>>15 == 1 {
-		v = -v
+	t, err := f.Tensor(name)
+	if err != nil {
+		err = unusable("%w", err)
 	}
-	return float32(v)
+	return t, err
+}
+
+func (f floatFile) has(name string) bool {
+	_, err := f.tensor(name)
+	return err == nil
+}
+
+// rows reads a tensor of n rows of a width, whose shape may be the width alone where n is 1, and gives each; row is the
+// caller's until the next one. It converts some rows at a time, because whole tables can be larger than memory should be.
+func (f floatFile) rows(name string, n, width int, each func(i int, row []float32)) error {
+	t, err := f.tensor(name)
+	if err != nil {
+		return err
+	}
+	if err := t.Want(n, width); err != nil && (n != 1 || t.Want(width) != nil) {
+		return unusable("%w", err)
+	}
+	const many = 256
+	row, length := make([]float32, width), len(t.Data)/n
+	for from := 0; from < n; from += many {
+		to := min(from+many, n)
+		part := safetensors.Tensor{Name: t.Name, Type: t.Type, Data: t.Data[from*length : to*length]}
+		v, err := part.Floats()
+		if err != nil {
+			return unusable("%w", err)
+		}
+		for i := from; i < to; i++ {
+			copy(row, v[(i-from)*width:])
+			for _, x := range row {
+				if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+					return unusable("tensor %q has what is no number in row %d", name, i)
+				}
+			}
+			each(i, row)
+		}
+	}
+	return nil
 }

@@ -20,9 +20,10 @@ func small(t testing.TB, change func(map[string]any)) (token.Tokenizer, error) {
 		vocab[s] = i
 	}
 	f := map[string]any{
-		"normalizer":    map[string]any{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": nil, "lowercase": true},
-		"pre_tokenizer": map[string]any{"type": "BertPreTokenizer"},
-		"model":         map[string]any{"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab},
+		"normalizer":     map[string]any{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": nil, "lowercase": true},
+		"pre_tokenizer":  map[string]any{"type": "BertPreTokenizer"},
+		"post_processor": map[string]any{"type": "BertProcessing", "cls": []any{"[CLS]", 2}, "sep": []any{"[SEP]", 3}},
+		"model":          map[string]any{"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab},
 	}
 	if change != nil {
 		change(f)
@@ -54,7 +55,7 @@ func TestWordPiece(t *testing.T) {
 		"don't (3,3)":          {[]int32{2, 19, 20, 21, 15, 11, 9, 11, 1, 3}, 4, 4},
 		"ä Ä":                  {[]int32{2, 13, 13, 3}, 2, 2}, // the mark comes off
 		"he\x00at\ufffd\u200b": {[]int32{2, 5, 3}, 4, 4},
-		"모델":                   {[]int32{2, 1, 3}, 0, 5}, // taken apart into what the vocabulary has not got
+		"모델":                   {[]int32{2, 1, 3}, 0, 2}, // taken apart into what the vocabulary has not got
 		"the\u00a0heat\u2003":  {[]int32{2, 4, 5, 3}, 7, 7},
 	} {
 		ids, known, letters := w.Encode(nil, text, 64)
@@ -92,9 +93,6 @@ func TestRefused(t *testing.T) {
 		"a list of scores": func(f map[string]any) {
 			f["model"] = map[string]any{"type": "Unigram", "vocab": []any{[]any{"a", 1.5}}}
 		},
-		"no separator": func(f map[string]any) {
-			delete(f["model"].(map[string]any)["vocab"].(map[string]int), "[SEP]")
-		},
 	} {
 		if _, err := small(t, change); !errors.Is(err, token.ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
@@ -102,6 +100,9 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := small(t, func(f map[string]any) { f["model"].(map[string]any)["vocab"] = map[string]int{"x": -1} }); err == nil {
 		t.Error("a negative number was taken")
+	}
+	if _, err := small(t, func(f map[string]any) { f["model"].(map[string]any)["unk_token"] = "<what>" }); err == nil {
+		t.Error("a vocabulary without the unknown token was taken")
 	}
 	if _, err := token.Load([]byte("{")); err == nil {
 		t.Error("no JSON was taken")

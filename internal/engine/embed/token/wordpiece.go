@@ -1,6 +1,8 @@
 package token
 
 import (
+	"fmt"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -9,71 +11,275 @@ import (
 
 // wordPiece is BERT's tokenizer: words are cut into the longest pieces that the vocabulary has, from the left.
 type wordPiece struct {
-	first, rest                  map[string]int32 // pieces that begin words, and those that go on (without their prefix)
+	marks
+	trie
 	size                         int
-	longest                      int // piece, in bytes
+	inner                        int32 // where pieces that go on in a word begin in the trie; -1 for nowhere
+	unknown                      int32
 	maxChars                     int // longer words are unknown
-	unknown, begin, end          int32
 	clean, chinese, lower, strip bool
+	ascii                        [utf8.RuneSelf]class
 }
 
+// class is what becomes of a character; of ASCII, worked out beforehand.
+type class struct {
+	kind kind
+	to   byte // in lower case, if that is asked for
+}
+
+type kind uint8
+
+const (
+	other kind = iota // part of a word, but no letter
+	letter
+	space
+	punctuation // a word by itself
+	dropped
+)
+
+func newWordPiece(f *file) (*wordPiece, error) {
+	n, pre := flat(f.Normalizer), flat(f.PreTokenizer)
+	if len(n) != 1 || n[0].Type != "BertNormalizer" || len(pre) != 1 || pre[0].Type != "BertPreTokenizer" {
+		return nil, unsupported("it is WordPiece with the normalizer %s and the pre-tokenizer %s; BertNormalizer and BertPreTokenizer are supported", names(n), names(pre))
+	}
+	if f.Model.Vocab.scores != nil || len(f.Model.Vocab.pieces) == 0 {
+		return nil, unsupported("its vocabulary is no WordPiece one")
+	}
+	size, err := f.size()
+	if err != nil {
+		return nil, err
+	}
+	w := &wordPiece{size: size, clean: n[0].CleanText, chinese: n[0].Chinese, lower: n[0].Lowercase, strip: n[0].Lowercase, maxChars: f.Model.MaxChars}
+	if n[0].StripAccents != nil {
+		w.strip = *n[0].StripAccents
+	}
+	if w.maxChars <= 0 {
+		w.maxChars = 100
+	}
+	if w.marks, err = f.marksOf(size); err != nil {
+		return nil, err
+	}
+	if w.unknown, err = f.unknown(); err != nil {
+		return nil, err
+	}
+	w.trie = newTrie(f.Model.Vocab.pieces)
+	prefix := f.Model.Prefix
+	if prefix == "" {
+		prefix = "##"
+	}
+	w.inner = w.walk(prefix)
+	for c := range w.ascii {
+		w.ascii[c] = w.classify(byte(c))
+	}
+	return w, nil
+}
+
+// unknown finds the id of the unknown token.
+func (f *file) unknown() (int32, error) {
+	text := f.Model.Unknown
+	if text == "" {
+		text = "[UNK]"
+	}
+	for _, p := range f.Model.Vocab.pieces {
+		if p.text == text {
+			return p.id, nil
+		}
+	}
+	if i := slices.IndexFunc(f.Added, func(a added) bool { return a.Content == text }); i >= 0 {
+		return f.Added[i].ID, nil
+	}
+	return 0, fmt.Errorf("read tokenizer.json: the vocabulary has no %s", text)
+}
+
+func (w *wordPiece) classify(c byte) class {
+	switch {
+	case c == ' ' || c >= '\t' && c <= '\r' && (c < '\v' || c == '\r' || !w.clean):
+		return class{space, ' '}
+	case (c < ' ' || c == 127) && w.clean:
+		return class{kind: dropped}
+	case c >= 'A' && c <= 'Z' && w.lower:
+		return class{letter, c + 'a' - 'A'}
+	case isLetter(rune(c)):
+		return class{letter, c}
+	case isPunct(rune(c)):
+		return class{punctuation, c}
+	}
+	return class{other, c}
+}
+
+// Len meets Tokenizer.
 func (w *wordPiece) Len() int { return w.size }
 
 // Encode meets Tokenizer.
 func (w *wordPiece) Encode(dst []int32, text string, limit int) (ids []int32, known, letters int) {
-	s := w.normalize(text)
-	from := len(dst)
-	ids = append(dst, w.begin)
-	full := func() bool { return len(ids)-from >= limit-1 }
-	start, count := -1, 0 // of the word, and its letters
-	word := func(end int) {
-		if start < 0 {
-			return
-		}
-		n := len(ids)
-		ids = w.word(ids, s[start:end])
-		if letters += count; len(ids) != n+1 || ids[n] != w.unknown {
-			known += count
-		}
-		start, count = -1, 0
-	}
-	for i := 0; i < len(s) && !full(); {
-		r, n := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			r, n = utf8.DecodeRuneInString(s[i:])
-		}
-		switch {
-		case r == ' ' || r >= utf8.RuneSelf && unicode.IsSpace(r):
-			word(i)
-		case isPunct(r):
-			if word(i); !full() {
-				ids = w.word(ids, s[i:i+n])
+	ids, known, letters = w.cut(append(dst, w.before...), text, w.room(limit), true)
+	return append(ids, w.after...), known, letters
+}
+
+// Pieces meets Tokenizer.
+func (w *wordPiece) Pieces(dst []int32, text string, limit int) (ids []int32, known, letters int) {
+	return w.cut(dst, text, max(0, limit), false)
+}
+
+// reader holds the word that is being read, normalised.
+type reader struct {
+	*wordPiece
+	ids            []int32
+	end            int  // of ids, at most
+	keep           bool // unknown tokens
+	word           []byte
+	chars, count   int // of the word: characters, and letters before they were taken apart
+	known, letters int
+}
+
+func (w *wordPiece) cut(dst []int32, text string, room int, keep bool) (ids []int32, known, letters int) {
+	var buffer [512]byte
+	r := reader{wordPiece: w, ids: dst, end: len(dst) + room, keep: keep, word: buffer[:0]}
+	for i := 0; i < len(text) && len(r.ids) < r.end; {
+		if c := text[i]; c < utf8.RuneSelf {
+			i++
+			switch class := w.ascii[c]; class.kind {
+			case letter:
+				r.count++
+				r.put(class.to)
+			case other:
+				r.put(class.to)
+			case space:
+				r.flush()
+			case punctuation:
+				r.flush()
+				r.put(class.to)
+				r.flush()
 			}
-		case start < 0:
-			start = i
-			fallthrough
-		default:
-			if isLetter(r) {
-				count++
-			}
+			continue
 		}
+		c, n := utf8.DecodeRuneInString(text[i:])
+		r.read(c, text[i:i+n])
 		i += n
 	}
-	if !full() {
-		word(len(s))
-	}
-	ids = ids[:min(len(ids), from+max(limit-1, 1))]
-	return append(ids, w.end), known, letters
+	r.flush()
+	return r.ids, r.known, r.letters
 }
 
-func isLetter(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+// put adds a byte of ASCII to the word.
+func (r *reader) put(c byte) {
+	if r.chars++; r.chars <= r.maxChars {
+		r.word = append(r.word, c)
 	}
-	return unicode.IsLetter(r)
 }
 
-// isPunct: ASCII symbols count as punctuation, too.
+// read takes a character beyond ASCII, whose bytes are s.
+func (r *reader) read(c rune, s string) {
+	switch {
+	case r.clean && (c == utf8.RuneError || unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co)):
+		return
+	case unicode.Is(unicode.White_Space, c):
+		r.flush()
+		return
+	}
+	apart := r.chinese && isChinese(c)
+	if apart {
+		r.flush()
+	}
+	if isLetter(c) {
+		r.count++
+	}
+	switch syllable := c - hangul; {
+	case !r.strip:
+		r.emit(c)
+	case syllable >= 0 && syllable < syllables:
+		r.emit(0x1100 + syllable/588)
+		r.emit(0x1161 + syllable%588/28)
+		if tail := syllable % 28; tail > 0 {
+			r.emit(0x11A7 + tail)
+		}
+	default:
+		parts := norm.NFD.PropertiesString(s).Decomposition()
+		if parts == nil {
+			r.emit(c)
+		}
+		for len(parts) > 0 {
+			part, n := utf8.DecodeRune(parts)
+			r.emit(part)
+			parts = parts[n:]
+		}
+	}
+	if apart {
+		r.flush()
+	}
+}
+
+// Hangul syllables are taken apart by arithmetic: 19 heads x 21 vowels x 28 tails.
+const (
+	hangul    = 0xAC00
+	syllables = 19 * 21 * 28
+)
+
+// emit adds a character of the normalised text.
+func (r *reader) emit(c rune) {
+	switch {
+	case r.strip && unicode.Is(unicode.Mn, c):
+		return
+	case r.lower && c == 'İ': // the one letter whose lower case is two
+		r.emit('i')
+		c = '̇'
+	case r.lower:
+		c = unicode.ToLower(c)
+	}
+	if isPunct(c) {
+		r.flush()
+		defer r.flush()
+	}
+	if r.chars++; r.chars <= r.maxChars {
+		r.word = utf8.AppendRune(r.word, c)
+	}
+}
+
+// flush ends the word.
+func (r *reader) flush() {
+	if r.chars == 0 {
+		return
+	}
+	n := len(r.ids)
+	ok := r.chars <= r.maxChars && r.pieces()
+	if !ok {
+		if r.ids = r.ids[:n]; r.keep {
+			r.ids = append(r.ids, r.unknown)
+		}
+	}
+	r.letters += r.count
+	if ok {
+		r.known += r.count
+	}
+	r.ids = r.ids[:min(len(r.ids), r.end)]
+	r.word, r.chars, r.count = r.word[:0], 0, 0
+}
+
+// pieces appends those of the word, and tells whether the vocabulary has all.
+func (r *reader) pieces() bool {
+	start := int32(0)
+	for from := 0; from < len(r.word); start = r.inner {
+		if start < 0 {
+			return false
+		}
+		id, end := int32(-1), 0
+		for i, n := from, start; i < len(r.word); {
+			if n = r.step(n, r.word[i]); n == 0 {
+				break
+			}
+			if i++; r.trie[n].id >= 0 {
+				id, end = r.trie[n].id, i
+			}
+		}
+		if id < 0 {
+			return false
+		}
+		r.ids = append(r.ids, id)
+		from = end
+	}
+	return true
+}
+
 func isPunct(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r >= 33 && r <= 47 || r >= 58 && r <= 64 || r >= 91 && r <= 96 || r >= 123 && r <= 126
@@ -81,83 +287,8 @@ func isPunct(r rune) bool {
 	return unicode.IsPunct(r)
 }
 
+// isChinese tells the blocks whose characters BERT takes for words. The hole after 2B81F is the reference tokenizer's.
 func isChinese(r rune) bool {
 	return r >= 0x4E00 && r <= 0x9FFF || r >= 0x3400 && r <= 0x4DBF || r >= 0x20000 && r <= 0x2A6DF ||
-		r >= 0x2A700 && r <= 0x2CEAF || r >= 0xF900 && r <= 0xFAFF || r >= 0x2F800 && r <= 0x2FA1F
-}
-
-// word appends the pieces of a word, or the unknown token when it has others.
-func (w *wordPiece) word(ids []int32, word string) []int32 {
-	if len(word) > w.maxChars && utf8.RuneCountInString(word) > w.maxChars {
-		return append(ids, w.unknown)
-	}
-	n, pieces := len(ids), w.first
-	for len(word) > 0 {
-		end := min(len(word), w.longest)
-		for ; end > 0; end-- {
-			if id, ok := pieces[word[:end]]; ok {
-				ids = append(ids, id)
-				break
-			}
-		}
-		if end == 0 {
-			return append(ids[:n], w.unknown)
-		}
-		word, pieces = word[end:], w.rest
-	}
-	return ids
-}
-
-// normalize cleans a text, sets Chinese characters apart, lower-cases and takes accents off, as far as the tokenizer asks for.
-func (w *wordPiece) normalize(s string) string {
-	b := make([]byte, 0, len(s)+8)
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			return w.normalizeRunes(b, s[i:])
-		case c == '\t' || c == '\n' || c == '\r':
-			c = ' '
-		case (c < 32 || c == 127) && w.clean:
-			continue
-		case c >= 'A' && c <= 'Z' && w.lower:
-			c += 'a' - 'A'
-		}
-		b = append(b, c)
-	}
-	return string(b)
-}
-
-// normalizeRunes goes on after what is normalised already.
-func (w *wordPiece) normalizeRunes(done []byte, s string) string {
-	b := make([]byte, 0, len(s)+16)
-	for _, r := range s {
-		switch {
-		case w.clean && (r == 0 || r == utf8.RuneError):
-		case unicode.Is(unicode.White_Space, r):
-			b = append(b, ' ')
-		case w.clean && unicode.In(r, unicode.C):
-		case w.chinese && isChinese(r):
-			b = append(utf8.AppendRune(append(b, ' '), r), ' ')
-		default:
-			b = utf8.AppendRune(b, r)
-		}
-	}
-	if w.strip {
-		b = norm.NFD.Bytes(b)
-	}
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		b = b[n:]
-		switch {
-		case w.strip && unicode.Is(unicode.Mn, r):
-		case w.lower && r == 'İ': // the one letter whose lower case is two
-			done = append(done, "i̇"...)
-		case w.lower:
-			done = utf8.AppendRune(done, unicode.ToLower(r))
-		default:
-			done = utf8.AppendRune(done, r)
-		}
-	}
-	return string(done)
+		r >= 0x2A700 && r <= 0x2B81F || r >= 0x2B920 && r <= 0x2CEAF || r >= 0xF900 && r <= 0xFAFF || r >= 0x2F800 && r <= 0x2FA1F
 }
