@@ -182,6 +182,9 @@ func (e *evaluation) measure(ctx context.Context, cfg *config.Config, s *eval.Se
 		return r, err
 	}
 	r, err = eval.Run(ctx, s, ways, e.k, x.search, func(done, of int) { ui.say("asking", s.Name, "", done, of) })
+	if len(x.unused) > 0 {
+		e.exit = ExitPartly
+	}
 	for _, u := range x.unused {
 		ui.note(fmt.Sprintf("document %s could not be used: %s", u.Path, u.Reason))
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -51,7 +52,7 @@ func (x *examined) takeIn(ctx context.Context, documents []eval.Document) error 
 				}
 				doc, _, err := x.cl.uploadFrom(ctx, fmt.Sprintf("%d.txt", n), io.NopCloser(strings.NewReader(text)))
 				if err != nil {
-					stop(fmt.Errorf("take in document %s: %w", d.ID, err))
+					stop(ofDocument(d.ID, err))
 					return
 				}
 				mu.Lock()
@@ -65,6 +66,14 @@ func (x *examined) takeIn(ctx context.Context, documents []eval.Document) error 
 		return context.Cause(ctx)
 	}
 	return x.settle(ctx)
+}
+
+// ofDocument says which document of the set an error is about.
+func ofDocument(id string, err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return fault.New(f.Kind, f.Code, "Document %s could not be taken in: %s", id, f.Say).Because(err)
+	}
+	return fmt.Errorf("take in document %s: %w", id, err)
 }
 
 // asText is a document as a file: the title, underlined so that it is read as a heading, and the text.

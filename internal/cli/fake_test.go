@@ -101,7 +101,11 @@ func (l *library) Handler() http.Handler {
 		})
 	}
 	handle("POST /api/v1/documents/upload", l.upload)
+	handle("GET /api/v1/documents", l.list)
 	handle("GET /api/v1/documents/{id}", l.document)
+	handle("GET /api/v1/indexes", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, 200, `{"indexes":[{"space":"","state":"serving"},{"space":"encoder-1-384","state":"serving"}],"engines":[]}`)
+	})
 	handle("POST /api/v1/documents/{id}/process", func(w http.ResponseWriter, r *http.Request) { reply(w, 202, `{"run":{"id":"P1"}}`) })
 	handle("POST /api/v1/documents/search", l.remember("search", `{"results":[],"total":0,"engine":"embedded","degraded":[]}`, 200))
 	handle("POST /api/v1/blog/generate", l.remember("generate", `{"draft":{"id":"D1","title":"x"},"run":{"id":"R1","status":"queued"}}`, 202))
@@ -189,6 +193,26 @@ func (l *library) upload(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := json.Marshal(map[string]any{"id": name, "filename": name, "status": state})
 	reply(w, status, string(body))
+}
+
+// list is of those that have a state: each look at a list brings those in it one look forward.
+func (l *library) list(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	status := r.FormValue("status")
+	found := []map[string]any{}
+	for name := range l.uploads {
+		d := l.docs[name]
+		if now := d.status; status == "processing" && d.looks > 0 || status == now && d.looks == 0 {
+			found = append(found, map[string]any{"id": name, "error_message": d.error})
+		}
+		if status == "processing" && d.looks > 0 {
+			d.looks--
+			l.docs[name] = d
+		}
+	}
+	data, _ := json.Marshal(map[string]any{"documents": found, "total": len(found), "next": nil})
+	reply(w, 200, string(data))
 }
 
 func (l *library) document(w http.ResponseWriter, r *http.Request) {
