@@ -185,7 +185,7 @@ func feeds(t *testing.T, c *cluster) *fed {
 
 // agree waits until the cluster holds what it should, and serves.
 func (f *fed) agree() {
-	f.T.Helper()
+	f.Helper()
 	var problems []string
 	for range 400 {
 		backlogs, err := f.feed.Backlogs(f.Context())
@@ -213,7 +213,7 @@ func (f *fed) holds() (n int) {
 
 // asks searches by words and tells who answered.
 func (f *fed) asks(text string) (documents []string, engine string) {
-	f.T.Helper()
+	f.Helper()
 	a, err := search.New(f.Store, f.router, f.spaces).Search(f.Context(), search.Question{Workspace: ident.Local, Text: text, TopK: 10, Mode: search.Lexical})
 	if err != nil {
 		f.Fatal(err)
@@ -225,14 +225,14 @@ func (f *fed) asks(text string) (documents []string, engine string) {
 }
 
 func (f *fed) delete(d document.Document) {
-	f.T.Helper()
+	f.Helper()
 	if _, err := f.Store.Delete(f.Context(), ident.Local, d.ID, false); err != nil {
 		f.Fatal(err)
 	}
 }
 
 func (f *fed) syncs() (all, failed int) {
-	f.T.Helper()
+	f.Helper()
 	list, _, err := f.Runs(f.Context(), ident.Local, runs.Filter{Kind: runs.KindSync, Limit: 100})
 	if err != nil {
 		f.Fatal(err)

@@ -67,12 +67,12 @@ func (w *words) Passages(ctx context.Context, texts []string) (list []embed.Vect
 
 // shelf is a library with one workspace, on a real database.
 type shelf struct {
-	*testing.T
+	testing.TB
 	*store.Store
 	blobs *localfs.Store
 }
 
-func openShelf(t *testing.T, dir string) *shelf {
+func openShelf(t testing.TB, dir string) *shelf {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "byline.db")})
 	if err != nil {
