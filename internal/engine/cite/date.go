@@ -1,0 +1,87 @@
+package cite
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// date is a day, a month or a day of a year; what it does not say is 0.
+type date struct {
+	year, month, day int
+	start, end       int
+}
+
+const monthNames = `(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)`
+
+var (
+	isoDate   = regexp.MustCompile(`\b(\d{4})[-./](\d{1,2})(?:[-./](\d{1,2}))?\b`)
+	dayMonth  = regexp.MustCompile(`(?i)\b(\d{1,2})(?:st|nd|rd|th)?(?: of)? ` + monthNames + `\b\.?(?:,? (\d{4})\b)?`)
+	monthDay  = regexp.MustCompile(`(?i)\b` + monthNames + `\b\.? (\d{1,2})(?:st|nd|rd|th)?\b(?:,? (\d{4})\b)?`)
+	monthYear = regexp.MustCompile(`(?i)\b` + monthNames + `\b\.?,? (?:of )?(\d{4})\b`)
+	monthOnly = regexp.MustCompile(`\b(January|February|March|April|June|July|August|September|October|November|December)\b`)
+	koDate    = regexp.MustCompile(`(?:(\d{4})년 ?)?(\d{1,2})월(?: ?(\d{1,2})일)?`)
+)
+
+func monthOf(s string) int {
+	if len(s) < 3 {
+		return 0
+	}
+	return strings.Index("janfebmaraprmayjunjulaugsepoctnovdec", strings.ToLower(s[:3]))/3 + 1
+}
+
+// datesOf finds the dates of a text, the fullest reading of each place.
+func datesOf(text string) []date {
+	var found []date
+	add := func(d date, m []int) {
+		d.start, d.end = m[0], m[1]
+		if d.month > 12 || d.day > 31 {
+			return
+		}
+		for _, o := range found {
+			if d.start < o.end && o.start < d.end {
+				return
+			}
+		}
+		found = append(found, d)
+	}
+	group := func(m []int, k int) string {
+		if m[2*k] < 0 {
+			return ""
+		}
+		return text[m[2*k]:m[2*k+1]]
+	}
+	number := func(m []int, k int) int {
+		v, _ := strconv.Atoi(group(m, k))
+		return v
+	}
+	for _, m := range isoDate.FindAllStringSubmatchIndex(text, -1) {
+		if y := number(m, 1); y >= 1000 && y < 2200 && number(m, 2) > 0 {
+			add(date{year: y, month: number(m, 2), day: number(m, 3)}, m)
+		}
+	}
+	for _, m := range koDate.FindAllStringSubmatchIndex(text, -1) {
+		add(date{year: number(m, 1), month: number(m, 2), day: number(m, 3)}, m)
+	}
+	for _, m := range dayMonth.FindAllStringSubmatchIndex(text, -1) {
+		add(date{year: number(m, 3), month: monthOf(group(m, 2)), day: number(m, 1)}, m)
+	}
+	for _, m := range monthDay.FindAllStringSubmatchIndex(text, -1) {
+		add(date{year: number(m, 3), month: monthOf(group(m, 1)), day: number(m, 2)}, m)
+	}
+	for _, m := range monthYear.FindAllStringSubmatchIndex(text, -1) {
+		add(date{year: number(m, 2), month: monthOf(group(m, 1))}, m)
+	}
+	for _, m := range monthOnly.FindAllStringSubmatchIndex(text, -1) {
+		add(date{month: monthOf(group(m, 1))}, m)
+	}
+	return found
+}
+
+// says tells whether a date of a source says all that d says; its year may stand elsewhere.
+func (d date) saidBy(o date, years map[int]bool) bool {
+	if d.month != o.month || d.day != 0 && o.day != d.day {
+		return false
+	}
+	return d.year == 0 || o.year == d.year || o.year == 0 && years[d.year]
+}

@@ -1,0 +1,446 @@
+package cite
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"byline/internal/engine/chunk"
+	"byline/internal/engine/markdown"
+)
+
+// Label says how far a claim is found in its spans.
+type Label string
+
+// The labels.
+const (
+	Supported    Label = "supported"
+	Partly       Label = "partly"
+	Unsupported  Label = "unsupported"
+	Contradicted Label = "contradicted"
+)
+
+// Verdict is what Verify found.
+type Verdict struct {
+	Label    Label
+	Score    float64 // 0..1: how likely a person would say that all of the claim is found in the spans
+	Features Features
+	Missing  []string // words of the claim that the spans do not have, and numbers, names and dates that they do not have so
+	Reasons  []string // for people
+	Hard     bool     // a number, name, date, or whether something is denied, is not as in the spans: no judge may lift it
+	Evidence Evidence
+}
+
+// Evidence is the place that says most of a claim.
+type Evidence struct {
+	Span       int // its index
+	Start, End int // UTF-8 byte offsets in it
+}
+
+// Options of Verify; the zero value serves.
+type Options struct {
+	Corpus *Corpus // how rare words are; nil: as in the spans
+	// Similar gives the cosine of the claim with each sentence, for instance by a sentence encoder. It is asked for at most 64.
+	Similar func(claim string, sentences []string) []float64
+}
+
+// most is how many spans a claim is compared with.
+const most = 8
+
+// Verify compares a claim, plain or in Markdown, with what stands in its spans; only the best 8 count. No model is asked: words by
+// weight, numbers with their units and neighbours, names, dates, quotes, negations and antonyms decide. Its time grows linearly with its input.
+func Verify(claim string, spans []string, o Options) Verdict {
+	c := read(plain(claim))
+	v := Verdict{Evidence: Evidence{Span: -1}}
+	if len(c.terms) == 0 && len(c.numbers) == 0 {
+		v.Label, v.Reasons = Unsupported, []string{"it says nothing that could be compared"}
+		return v
+	}
+	corpus := o.Corpus
+	if corpus == nil {
+		corpus = NewCorpus(spans)
+	}
+	m := newMatch(c, choose(c.text, spans), spans, corpus)
+	if len(m.sentences) == 0 {
+		v.Label, v.Missing, v.Reasons = Unsupported, c.missing(nil), []string{"it has no source"}
+		return v
+	}
+	v.Evidence = m.sentences[m.best].place
+	v.Features = m.features()
+	if place, ok := m.verbatim(); ok {
+		v.Label, v.Score, v.Evidence, v.Reasons = Supported, 1, place, []string{"found word for word"}
+		return v
+	}
+	if o.Similar != nil {
+		v.Features.Cosine = m.similar(o.Similar)
+	}
+	v.Score = v.Features.score(o.Similar != nil)
+	v.Missing = c.missing(m.all)
+	m.judge(&v)
+	return v
+}
+
+// choose gives the indexes of the spans that are compared.
+func choose(claim string, spans []string) []int {
+	all := make([]int, len(spans))
+	for i := range all {
+		all[i] = i
+	}
+	if len(spans) <= most {
+		return all
+	}
+	passages := make([]Passage, len(spans))
+	for i, s := range spans {
+		passages[i].Text = s
+	}
+	found, _ := NewPool(passages).pick(claim, most, -1)
+	all = all[:0]
+	for _, f := range found {
+		all = append(all, f.Index)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// plain is a claim as its reader sees it.
+func plain(claim string) string {
+	if !strings.ContainsAny(claim, "*_[]`|<>&\\#~\n") {
+		return claim
+	}
+	return strings.ReplaceAll(markdown.PlainText(claim), "\n", " ")
+}
+
+// sentence is a text with all that is compared of it.
+type sentence struct {
+	text    string
+	words   []word
+	terms   map[string]bool
+	numbers []number
+	dates   []date
+	place   Evidence
+}
+
+func read(text string) sentence {
+	s := sentence{text: text, words: scan(text)}
+	s.terms = terms(text, s.words)
+	s.numbers = numbersOf(s.words)
+	s.dates = datesOf(text)
+	return s
+}
+
+// missing lists the words of a claim whose terms are not in a set.
+func (s sentence) missing(set map[string]bool) []string {
+	var list []string
+	for _, w := range s.words {
+		if w.term != "" && !set[w.term] && !slices.Contains(list, s.text[w.start:w.end]) {
+			list = append(list, s.text[w.start:w.end])
+		}
+	}
+	return list
+}
+
+// match is a claim beside the sentences of its spans.
+type match struct {
+	claim     sentence
+	sentences []sentence
+	all       map[string]bool // the terms of all spans
+	years     map[int]bool
+	shared    []float64 // by sentence: the weight of the claim's terms that it has, of 1
+	best      int
+	corpus    *Corpus
+	spans     []string
+	chosen    []int
+}
+
+func newMatch(c sentence, chosen []int, spans []string, corpus *Corpus) *match {
+	m := &match{claim: c, all: map[string]bool{}, years: map[int]bool{}, corpus: corpus, spans: spans, chosen: chosen}
+	for _, i := range chosen {
+		for _, p := range pieces(spans[i]) {
+			s := read(plain(spans[i][p.Start:p.End]))
+			s.place = Evidence{i, p.Start, p.End}
+			m.sentences = append(m.sentences, s)
+			for t := range s.terms {
+				m.all[t] = true
+			}
+			for _, d := range s.dates {
+				m.years[d.year] = true
+			}
+			for _, n := range s.numbers {
+				if v := n.values[0]; n.unit == "" && v >= 1000 && v < 2200 {
+					m.years[int(v)] = true
+				}
+			}
+		}
+	}
+	for i, s := range m.sentences {
+		m.shared = append(m.shared, m.cover(s.terms))
+		if m.shared[i] > m.shared[m.best] {
+			m.best = i
+		}
+	}
+	return m
+}
+
+// pieces are the sentences of a span; lines of tables and lists stand alone.
+func pieces(span string) []chunk.Span {
+	var all []chunk.Span
+	for _, s := range chunk.Sentences(span) {
+		start := s.Start
+		for i := s.Start; i < s.End; i++ {
+			if span[i] == '\n' && i+1 < s.End && strings.ContainsAny(span[i+1:i+2], "|-*") && i > start {
+				all = append(all, chunk.Span{Start: start, End: i})
+				start = i + 1
+			}
+		}
+		all = append(all, chunk.Span{Start: start, End: s.End})
+	}
+	return all
+}
+
+// cover is the share of the claim's terms, by weight, that are in a set.
+func (m *match) cover(sets ...map[string]bool) float64 {
+	has, total := 0.0, 0.0
+	for _, t := range sortedSet(m.claim.terms) {
+		w := m.corpus.idf(t)
+		total += w
+		for _, set := range sets {
+			if set[t] {
+				has += w
+				break
+			}
+		}
+	}
+	if total == 0 {
+		return 0
+	}
+	return has / total
+}
+
+func sortedSet(set map[string]bool) []string {
+	list := make([]string, 0, len(set))
+	for t := range set {
+		list = append(list, t)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// verbatim finds the claim word for word in a span; neither letter case at its begin nor the signs between words count.
+func (m *match) verbatim() (Evidence, bool) {
+	want := m.claim.words
+	if len(want) < 3 {
+		return Evidence{}, false
+	}
+	for _, i := range m.chosen {
+		have := scan(m.spans[i])
+	next:
+		for at := 0; at+len(want) <= len(have); at++ {
+			for k, w := range want {
+				if have[at+k].s != w.s {
+					continue next
+				}
+			}
+			if at > 0 && isCue(have[at-1].s) {
+				continue // it is denied there
+			}
+			return Evidence{i, have[at].start, have[at+len(want)-1].end}, true
+		}
+	}
+	return Evidence{}, false
+}
+
+// Features of a claim beside its spans. All are shares, 0 to 1.
+type Features struct {
+	Coverage  float64 // of the claim's terms by weight, in all spans
+	Best      float64 // the same in the best sentence
+	Two       float64 // the same in the best two together
+	Pairs     float64 // of the claim's pairs of words that stand as near in the spans
+	Run       float64 // of the claim's words that are the longest run
+	Numbers   float64 // of its numbers that the spans have, with their unit
+	Near      float64 // of its numbers, how many of their neighbours stand beside them too
+	Names     float64
+	Dates     float64
+	Rarest    float64 // whether its rarest terms are there
+	Flips     float64 // negations and antonyms that only one side has
+	Short     float64 // 1 for claims of few words
+	HasNumber float64
+	HasName   float64
+	Cosine    float64 // of the claim with the nearest sentence; 0 when nobody was asked
+}
+
+func (m *match) features() Features {
+	f := Features{Coverage: m.cover(m.all), Best: m.shared[m.best], Pairs: m.pairs(), Run: m.run(), Rarest: m.rarest()}
+	for i, s := range m.sentences {
+		if i != m.best {
+			f.Two = math.Max(f.Two, m.cover(m.sentences[m.best].terms, s.terms))
+		}
+	}
+	f.Two = math.Max(f.Two, f.Best)
+	f.Numbers, f.Near, f.HasNumber = m.numberShares()
+	f.Names, f.HasName = m.nameShares()
+	f.Dates = 1
+	if n := len(m.claim.dates); n > 0 {
+		f.Dates = float64(n-len(m.wrongDates())) / float64(n)
+	}
+	if len(m.flips()) > 0 {
+		f.Flips = 1
+	}
+	f.Short = 1 / (1 + float64(len(m.claim.terms))/10)
+	return f
+}
+
+// pairs is the share of neighbouring terms of the claim that stand within 4 words in a sentence.
+func (m *match) pairs() float64 {
+	list := content(m.claim.words)
+	if len(list) < 2 {
+		return m.shared[m.best]
+	}
+	near := map[[2]string]bool{}
+	for _, s := range m.sentences {
+		words := content(s.words)
+		for i := range words {
+			for k := i + 1; k < min(i+4, len(words)); k++ {
+				near[[2]string{words[i], words[k]}], near[[2]string{words[k], words[i]}] = true, true
+			}
+		}
+	}
+	n := 0
+	for i := 1; i < len(list); i++ {
+		if near[[2]string{list[i-1], list[i]}] {
+			n++
+		}
+	}
+	return float64(n) / float64(len(list)-1)
+}
+
+func content(words []word) []string {
+	var list []string
+	for _, w := range words {
+		if w.term != "" {
+			list = append(list, w.term)
+		}
+	}
+	return list
+}
+
+// run is the longest run of the claim's words in a sentence, as a share of the claim.
+func (m *match) run() float64 {
+	longest := 0
+	want := m.claim.words
+	for _, s := range m.sentences {
+		row := make([]int, len(want)+1)
+		for _, w := range s.words {
+			for k := len(want); k > 0; k-- {
+				if want[k-1].s == w.s {
+					row[k] = row[k-1] + 1
+					longest = max(longest, row[k])
+				} else {
+					row[k] = 0
+				}
+			}
+		}
+	}
+	return float64(longest) / float64(max(len(want), 1))
+}
+
+// rarest is the share of the three rarest terms that the spans have.
+func (m *match) rarest() float64 {
+	list := sortedSet(m.claim.terms)
+	slices.SortStableFunc(list, func(a, b string) int {
+		return -compare(m.corpus.idf(a), m.corpus.idf(b))
+	})
+	list = list[:min(3, len(list))]
+	n := 0
+	for _, t := range list {
+		if m.all[t] {
+			n++
+		}
+	}
+	return float64(n) / float64(max(len(list), 1))
+}
+
+func compare(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// longClaims is how many sentences are given to Options.Similar at most.
+const manySentences = 64
+
+func (m *match) similar(ask func(string, []string) []float64) float64 {
+	order := make([]int, len(m.sentences))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return -compare(m.shared[a], m.shared[b]) })
+	var texts []string
+	for _, i := range order[:min(manySentences, len(order))] {
+		texts = append(texts, m.sentences[i].text)
+	}
+	top := 0.0
+	for _, c := range ask(m.claim.text, texts) {
+		top = math.Max(top, c)
+	}
+	return math.Min(top, 1)
+}
+
+// judge puts the label and the reasons.
+func (m *match) judge(v *Verdict) {
+	var wrong []string
+	for _, n := range m.wrongNumbers() {
+		v.Missing = appendNew(v.Missing, n.text)
+		wrong = append(wrong, n.why)
+	}
+	for _, d := range m.wrongDates() {
+		v.Missing = appendNew(v.Missing, d)
+		wrong = append(wrong, fmt.Sprintf("the date %q is not in its source", d))
+	}
+	for _, n := range m.wrongNames() {
+		v.Missing = appendNew(v.Missing, n)
+		wrong = append(wrong, fmt.Sprintf("%q is not said there", n))
+	}
+	flips := m.flips()
+	v.Hard = len(wrong)+len(flips) > 0
+	v.Reasons = append(wrong, flips...)
+	switch {
+	case len(flips) > 0:
+		v.Label = Contradicted
+	case len(wrong) > 0 && v.Features.Best >= .6:
+		v.Label = Contradicted
+		if v.Features.Numbers == 1 && v.Features.Dates == 1 {
+			v.Label = Partly // a name that is missing denies nothing
+		}
+	case v.Features.Coverage < weak:
+		v.Label = Unsupported
+	case len(wrong) > 0 || v.Score < strong:
+		v.Label = Partly
+	default:
+		v.Label = Supported
+	}
+	if v.Hard {
+		v.Score = math.Min(v.Score, .49)
+	}
+	switch {
+	case v.Label == Supported:
+		v.Reasons = append(v.Reasons, "found in source in other words")
+	case v.Label == Unsupported:
+		v.Reasons = append(v.Reasons, "most of its words are not in its source")
+	case len(v.Reasons) == 0 && len(v.Missing) > 0:
+		v.Reasons = append(v.Reasons, fmt.Sprintf("not in its source: %s", strings.Join(v.Missing[:min(5, len(v.Missing))], ", ")))
+	case len(v.Reasons) == 0:
+		v.Reasons = append(v.Reasons, "its words are in its source, but not together")
+	}
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
