@@ -2,7 +2,9 @@ package llm
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"byline/internal/fault"
@@ -23,6 +25,7 @@ type Payer struct {
 	Workspace ident.Workspace
 	RunID     string
 	UserID    string
+	Grants    int // how often a person has allowed the run's budget again
 }
 
 type payerKey struct{}
@@ -43,28 +46,21 @@ type Provider interface {
 	Name() string // openai, ollama
 	// Open gives a model by its name, without asking whether the provider has it.
 	Open(name string) Model
-	// Models lists the names of models that can write.
+	// Models lists the names of models that can write. Errors are faults as a Model's.
 	Models(ctx context.Context) ([]string, error)
 }
 
-// Health is how a provider was when it was last asked.
-type Health struct {
-	Provider string
-	Model    string // the default one there
-	Detail   string
-	Error    error // nil: it answers
-}
-
 // Catalog gives out models, each with everything around it that the installation wants: retries, limits, a meter. It is safe
-// for concurrent use; what it knows can change while it is used, since providers are found while the server runs.
+// for concurrent use; what it knows can change while it is used, since a provider may be found while the server runs.
 type Catalog struct {
 	wrap func(Model) Model
 
 	mu        sync.RWMutex
 	providers []Provider
-	usual     Ref           // the default
-	fallback  []Ref         // asked in turn when the one that was wanted can't answer
-	open      map[Ref]Model // what was given out, so that breakers are shared
+	usual     Ref
+	fallback  []Ref
+	open      map[Ref]Model     // each with its wrapping, so that its breaker is shared
+	found     map[string]string // provider -> the model that is taken when none is named
 }
 
 // NewCatalog makes a catalogue without any model. wrap is put around each model once; nil leaves them bare.
@@ -72,106 +68,137 @@ func NewCatalog(wrap func(Model) Model) *Catalog {
 	if wrap == nil {
 		wrap = func(m Model) Model { return m }
 	}
-	return &Catalog{wrap: wrap, open: map[Ref]Model{}}
+	return &Catalog{wrap: wrap, open: map[Ref]Model{}, found: map[string]string{}}
 }
 
-// Add makes a provider known; the first one is the default until Use says otherwise.
+// Add makes a provider known. The first one is the default until Use says otherwise.
 func (c *Catalog) Add(p Provider) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.providers = append(c.providers, p)
 }
 
-// Use sets the default model and those that stand in for it and for every other one, in order.
+// Use sets the default model, and those that stand in for it and for every other one, in order. A Ref without a name is the
+// first model that its provider lists.
 func (c *Catalog) Use(usual Ref, fallback ...Ref) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.usual, c.fallback = usual, fallback
-	clear(c.open)
 }
 
-// Default gives the default model's name; zero when there is none.
-func (c *Catalog) Default() Ref {
+// Configured tells whether there is any provider.
+func (c *Catalog) Configured() bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	r, _, err := c.resolve(Ref{})
-	if err != nil {
-		return Ref{}
-	}
-	return r
+	return len(c.providers) > 0
 }
 
-// Providers lists the names of those that are known.
-func (c *Catalog) Providers() []string {
+// Providers lists those that are known.
+func (c *Catalog) Providers() []Provider {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	var names []string
-	for _, p := range c.providers {
-		names = append(names, p.Name())
-	}
-	return names
+	return slices.Clone(c.providers)
 }
 
-// Model gives a model. The zero Ref is the default one; errors.Is(err, ErrOffline) when none is configured. A name that no
-// provider has is only found out when it is asked.
-func (c *Catalog) Model(_ context.Context, r Ref) (Model, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r, _, err := c.resolve(r)
+// Default gives the name of the default model, as far as it is known without asking; ErrOffline without any.
+func (c *Catalog) Default() (Ref, error) {
+	r, p, err := c.lookup(Ref{})
+	if err == nil && r.Name == "" {
+		c.mu.RLock()
+		defer c.mu.RUnlock()
+		r.Name = c.found[p.Name()]
+	}
+	return r, err
+}
+
+// Model gives a model, with its stand-ins behind it. errors.Is(err, ErrOffline) when nothing is configured. It asks a provider
+// only where no name was given or configured, once; whether a provider has a model is found out when that is asked.
+func (c *Catalog) Model(ctx context.Context, r Ref) (Model, error) {
+	first, name, err := c.single(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if m := c.open[r]; m != nil {
-		return m, nil
-	}
-	chain := []Model{c.opened(r)}
-	for _, f := range c.fallback {
-		f, _, err := c.resolve(f)
-		if err == nil && f != r {
-			chain = append(chain, c.opened(f))
+	c.mu.RLock()
+	fallback := c.fallback
+	c.mu.RUnlock()
+	models, seen := []Model{first}, []Ref{name}
+	for _, f := range fallback {
+		m, name, err := c.single(ctx, f)
+		if err == nil && !slices.Contains(seen, name) { // one that can't be had now must not keep the first from working
+			models, seen = append(models, m), append(seen, name)
 		}
 	}
-	m := chain[0]
-	if len(chain) > 1 {
-		m = Fallback(chain...)
+	if len(models) == 1 {
+		return first, nil
 	}
-	c.open[r] = m
-	return m, nil
+	return Fallback(models...), nil
 }
 
-// opened makes one model with what belongs around it.
-func (c *Catalog) opened(r Ref) Model {
-	_, p, _ := c.resolve(r)
-	return c.wrap(p.Open(r.Name))
+// single gives one model with its wrapping, and its whole name.
+func (c *Catalog) single(ctx context.Context, r Ref) (Model, Ref, error) {
+	r, p, err := c.lookup(r)
+	if err != nil {
+		return nil, r, err
+	}
+	if r.Name == "" {
+		if r.Name, err = c.usualOf(ctx, p); err != nil {
+			return nil, r, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.open[r]
+	if m == nil {
+		m = c.wrap(p.Open(r.Name))
+		c.open[r] = m
+	}
+	return m, r, nil
 }
 
-// resolve fills what a Ref leaves open, and finds its provider.
-func (c *Catalog) resolve(r Ref) (Ref, Provider, error) {
+// usualOf gives the model that is taken of a provider when none is named: the first that it lists.
+func (c *Catalog) usualOf(ctx context.Context, p Provider) (string, error) {
+	c.mu.RLock()
+	name := c.found[p.Name()]
+	c.mu.RUnlock()
+	if name != "" {
+		return name, nil
+	}
+	list, err := p.Models(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(list) == 0 {
+		return "", Failure(CodeMissing, fmt.Errorf("%s lists no model", p.Name()), "%s has no model that writes. Fetch one (such as: ollama pull llama3.2), or set DEFAULT_LLM_MODEL.", p.Name())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found[p.Name()] = list[0]
+	return list[0], nil
+}
+
+// lookup fills what a Ref leaves open and is known, and finds its provider.
+func (c *Catalog) lookup(r Ref) (Ref, Provider, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	if len(c.providers) == 0 {
 		return r, nil, ErrOffline
 	}
-	if r.Provider == "" {
-		r.Provider = c.usual.Provider
+	usual := c.usual
+	if usual.Provider == "" {
+		usual.Provider = c.providers[0].Name()
 	}
 	if r.Provider == "" {
-		r.Provider = c.providers[0].Name()
+		r.Provider = usual.Provider
 	}
-	if r.Name == "" && (c.usual.Provider == "" || c.usual.Provider == r.Provider) {
-		r.Name = c.usual.Name
+	if r.Name == "" && r.Provider == usual.Provider {
+		r.Name = usual.Name
 	}
-	i := slices.IndexFunc(c.providers, func(p Provider) bool { return p.Name() == r.Provider })
-	if i < 0 {
-		return r, nil, fault.New(fault.Invalid, "llm_provider_unknown", "There is no provider %q here. Configured: %v.", r.Provider, names(c.providers))
+	var names []string
+	for _, p := range c.providers {
+		if p.Name() == r.Provider {
+			return r, p, nil
+		}
+		names = append(names, p.Name())
 	}
-	if r.Name == "" {
-		return r, nil, fault.New(fault.Invalid, CodeMissing, "No model of %s was named. Set DEFAULT_LLM_MODEL.", r.Provider)
-	}
-	return r, c.providers[i], nil
-}
-
-func names(list []Provider) (n []string) {
-	for _, p := range list {
-		n = append(n, p.Name())
-	}
-	return n
+	return r, nil, fault.New(fault.Invalid, "llm_provider_unknown", "There is no provider of models called %q here. Use %s.", r.Provider, strings.Join(names, " or "))
 }
