@@ -117,3 +117,24 @@ func (m *metered) Stream(ctx context.Context, r Request) iter.Seq2[Delta, error]
 		}
 	}
 }
+
+// Line is a sum of requests.
+type Line struct {
+	Month           int    // 202501; 0 for sums of runs
+	Provider, Model string // empty for sums of runs
+	Requests        int64
+	Input           int64
+	Cached          int64
+	Output          int64
+	Cost            float64 // of the requests whose price was known
+	Unpriced        int64   // requests whose price was not known
+	Estimated       int64   // requests whose tokens were counted here
+}
+
+// Books are what people read of the ledger. All is scoped by workspace.
+type Books interface {
+	// UsageByMonth sums up by month (UTC), provider and model, the newest month first.
+	UsageByMonth(ctx context.Context, ws ident.Workspace) ([]Line, error)
+	// UsageOfRuns sums up by run; runs that asked no model are missing.
+	UsageOfRuns(ctx context.Context, ws ident.Workspace, runIDs []string) (map[string]Line, error)
+}

@@ -175,6 +175,28 @@ CREATE TABLE installation (
     CONSTRAINT installation_pkey PRIMARY KEY (one)
 );
 
+CREATE TABLE model_usage (
+    id text NOT NULL,
+    workspace text NOT NULL,
+    run_id text NOT NULL,
+    user_id text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    purpose text NOT NULL,
+    input bigint NOT NULL,
+    cached bigint NOT NULL,
+    output bigint NOT NULL,
+    cost double precision,
+    estimated bigint NOT NULL,
+    month bigint NOT NULL,
+    at bigint NOT NULL,
+    CONSTRAINT model_usage_pkey PRIMARY KEY (id)
+);
+CREATE INDEX model_usage_at ON model_usage USING btree (at);
+CREATE INDEX model_usage_run ON model_usage USING btree (run_id);
+CREATE INDEX model_usage_user ON model_usage USING btree (user_id, at);
+CREATE INDEX model_usage_workspace ON model_usage USING btree (workspace, at);
+
 CREATE TABLE page (
     document_id text NOT NULL,
     generation bigint NOT NULL,
