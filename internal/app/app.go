@@ -27,6 +27,7 @@ import (
 	"byline/internal/document"
 	"byline/internal/draft"
 	"byline/internal/driver/localfs"
+	"byline/internal/driver/openai"
 	"byline/internal/engine/extract"
 	"byline/internal/engine/markdown"
 	"byline/internal/engine/passhash"
@@ -55,6 +56,9 @@ type App struct {
 	pool    *sandbox.Pool
 	hashers *passhash.Pool
 	spaces  *search.Spaces
+	models  *models
+	outside *outside // the embedder, if it is one of a service
+	known   int      // dimensions of its space, as far as they are known
 	engines []search.Named
 	router  *search.Router
 	feed    *search.Feed
@@ -168,6 +172,9 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err := a.spaces.Offer(ctx); err != nil {
 		return err
 	}
+	if err := a.openModels(ctx); err != nil {
+		return err
+	}
 	installation, err := a.store.Installation(ctx)
 	if err != nil {
 		return err
@@ -204,10 +211,15 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err != nil {
 		return err
 	}
-	a.health = ops.NewHealth(append([]ops.Probe{
+	probes := append([]ops.Probe{
 		{Name: "store", Needed: true, Ask: a.store.Ping},
 		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
-	}, engineProbes(a.router)...)...)
+		{Name: "models", Ask: a.models.probe},
+	}, engineProbes(a.router)...)
+	if a.outside != nil {
+		probes = append(probes, ops.Probe{Name: "embedder", Ask: a.outside.probe})
+	}
+	a.health = ops.NewHealth(probes...)
 	for _, e := range a.router.Status() {
 		a.metrics.Engine(e.Name, func() (serving bool, waiting, refused int) {
 			for _, s := range a.router.Status() {
@@ -228,8 +240,21 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
+		Books: a.store, Currency: func() string { return a.models.prices.get().Currency },
 		Health: a.health, Metrics: a.metrics, Log: a.log,
 	}, site.Mount)
+	return err
+}
+
+// openModels makes the catalogue of models, and the embedder if it is one of a service.
+func (a *App) openModels(ctx context.Context) (err error) {
+	if a.models, err = newModels(a.cfg, openai.OllamaURL, a.store, a.metrics, a.log); err != nil {
+		return err
+	}
+	if a.outside, err = newOutside(a.cfg, a.models, a.spaces, a.log); err != nil || a.outside == nil {
+		return err
+	}
+	a.known, err = a.outside.remember(ctx)
 	return err
 }
 
@@ -278,6 +303,10 @@ func (a *App) start() {
 	a.background.Go(func() { a.spaces.Run(ctx) })
 	a.background.Go(func() { a.router.Run(ctx) })
 	a.background.Go(func() { a.feed.Run(ctx) })
+	a.background.Go(func() { a.models.run(ctx) })
+	if a.outside != nil {
+		a.background.Go(func() { a.outside.run(ctx, a.known) })
+	}
 	a.background.Go(func() {
 		every(ctx, sweepEvery, func() error {
 			_, err := a.store.Sweep(ctx, a.blobs.Delete)
@@ -358,6 +387,9 @@ func (a *App) Close() error {
 		a.hub.Close()
 	}
 	a.background.Wait()
+	if a.models != nil {
+		a.models.transport.CloseIdleConnections()
+	}
 	if a.hashers != nil {
 		a.hashers.Close()
 	}

@@ -66,7 +66,8 @@ func warm(t *testing.T, dir string) {
 // open starts a system in dir with settings such as "BYLINE_REGISTRATION=open".
 func open(t *testing.T, dir string, settings ...string) *system {
 	t.Helper()
-	environ := append([]string{"BYLINE_DATA=" + dir}, settings...)
+	// A model that happens to run on this machine must not write in tests; settings that come later win.
+	environ := append([]string{"BYLINE_DATA=" + dir, "DEFAULT_LLM_PROVIDER=offline"}, settings...)
 	cfg, _, err := config.Load(config.Sources{Environ: environ, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -88,7 +88,8 @@ type Documents struct {
 // Search is which engines find passages.
 type Search struct {
 	Memory           int64    `env:"BYLINE_SEARCH_MEMORY" default:"128MiB" form:"size" min:"1MiB" max:"1TiB" doc:"Memory for parts of the index that were read lately."` // bytes
-	Embedder         string   `env:"BYLINE_EMBEDDER" default:"auto" allowed:"auto encoder table openai ollama off" or:"path" planned:"openai ollama" doc:"What turns text into vectors, for search by meaning. auto: the encoder built in, or the table built in where this processor has no instructions for that; off: search by words alone; a path is the directory of a model: model2vec, BERT or XLM-RoBERTa."`
+	Embedder         string   `env:"BYLINE_EMBEDDER" default:"auto" allowed:"auto encoder table openai ollama off" or:"path" doc:"What turns text into vectors, for search by meaning. auto: the encoder built in, or the table built in where this processor has no instructions for that; openai and ollama: a model of that service, at OPENAI_BASE_URL or OLLAMA_BASE_URL; off: search by words alone; a path is the directory of a model: model2vec, BERT or XLM-RoBERTa."`
+	EmbeddingModel   string   `env:"BYLINE_EMBEDDING_MODEL" max:"200" doc:"Model that embeds, with BYLINE_EMBEDDER=openai or ollama. Empty: text-embedding-3-small of OpenAI, nomic-embed-text of Ollama."`
 	ElasticsearchURL string   `env:"ELASTICSEARCH_URL" form:"urls:http,https" secret:"url" doc:"Elasticsearch 8 or 9 or OpenSearch 3: the URLs of its nodes, such as https://user:password@one:9200,https://two:9200. It answers searches once it has all documents; the index built in does until then, and while it is away. Empty: the index built in."`
 	ElasticsearchKey string   `env:"ELASTICSEARCH_API_KEY" secret:"yes" doc:"API key of Elasticsearch, encoded as it shows it. Empty: the user and password of ELASTICSEARCH_URL."`
 	ElasticsearchCA  string   `env:"ELASTICSEARCH_CA_FILE" doc:"PEM file with the authority that signed Elasticsearch's certificate, beside those of this system."`
@@ -98,13 +99,28 @@ type Search struct {
 
 // Models is who writes.
 type Models struct {
-	Provider          string        `env:"DEFAULT_LLM_PROVIDER" default:"auto" allowed:"auto openai ollama offline" planned:"openai ollama" doc:"Who writes: auto takes the first that is configured, offline needs no model and quotes the sources."`
-	Model             string        `env:"DEFAULT_LLM_MODEL" planned:"*" doc:"Model that writes. Empty: the provider's usual one."`
-	OpenAIKey         string        `env:"OPENAI_API_KEY" secret:"yes" planned:"*" doc:"Key of OpenAI or of the compatible service at OPENAI_BASE_URL."`
-	OpenAIBaseURL     string        `env:"OPENAI_BASE_URL" form:"url:http,https" secret:"url" planned:"*" doc:"OpenAI-compatible service. Empty: OpenAI's own."`
-	OllamaBaseURL     string        `env:"OLLAMA_BASE_URL" form:"url:http,https" secret:"url" planned:"*" doc:"Ollama server, such as http://localhost:11434."`
-	FirstTokenTimeout time.Duration `env:"BYLINE_LLM_FIRST_TOKEN_TIMEOUT" default:"60s" min:"1s" max:"1h" planned:"*" doc:"Time that a model may think before its first word."`
-	IdleTimeout       time.Duration `env:"BYLINE_LLM_IDLE_TIMEOUT" default:"30s" min:"1s" max:"1h" planned:"*" doc:"Time between two words after which a model counts as stalled."`
+	Provider          string        `env:"DEFAULT_LLM_PROVIDER" default:"auto" allowed:"auto openai ollama offline" doc:"Who writes: auto takes the first that is configured (OpenAI, then Ollama) or the Ollama that runs on this machine; offline needs no model and quotes the sources."`
+	Model             string        `env:"DEFAULT_LLM_MODEL" max:"200" doc:"Model that writes, as its provider calls it. Empty: gpt-4.1-mini of OpenAI, of others the first that they list."`
+	Fallback          []string      `env:"BYLINE_LLM_FALLBACK" form:"model" doc:"Models that are asked in turn when the first one cannot answer, such as openai/gpt-4.1-mini, ollama/llama3.2. A provider alone means its usual model."`
+	OpenAIKey         string        `env:"OPENAI_API_KEY" secret:"yes" doc:"Key of OpenAI or of the compatible service at OPENAI_BASE_URL."`
+	OpenAIBaseURL     string        `env:"OPENAI_BASE_URL" form:"url:http,https" secret:"url" doc:"OpenAI-compatible service, such as http://localhost:8080/v1. Empty: OpenAI's own."`
+	OllamaBaseURL     string        `env:"OLLAMA_BASE_URL" form:"url:http,https" secret:"url" doc:"Ollama server, such as http://localhost:11434."`
+	FirstTokenTimeout time.Duration `env:"BYLINE_LLM_FIRST_TOKEN_TIMEOUT" default:"60s" min:"1s" max:"1h" doc:"Time that a model may think before its first word."`
+	IdleTimeout       time.Duration `env:"BYLINE_LLM_IDLE_TIMEOUT" default:"30s" min:"1s" max:"1h" doc:"Time between two words after which a model counts as stalled."`
+	Timeout           time.Duration `env:"BYLINE_LLM_TIMEOUT" default:"15m" min:"1s" max:"24h" doc:"Time that a whole answer of a model may take."`
+	Context           int           `env:"BYLINE_LLM_CONTEXT" default:"0" min:"0" max:"100000000" doc:"Tokens that the model can hold, question and answer together. 0: what is known of it; 4096 for Ollama, which cuts off the rest without a word unless it is started with a larger OLLAMA_CONTEXT_LENGTH."`
+	RunBudget         Budget        `env:"BYLINE_LLM_BUDGET_RUN" doc:"What one run may use of models, such as 200k tokens, or 0.50 USD, or both. Empty: no limit."`
+	UserBudget        Budget        `env:"BYLINE_LLM_BUDGET_USER" doc:"What one user may use in a calendar month (UTC)."`
+	WorkspaceBudget   Budget        `env:"BYLINE_LLM_BUDGET_WORKSPACE" doc:"What one workspace may use in a month."`
+	MonthBudget       Budget        `env:"BYLINE_LLM_BUDGET_MONTH" doc:"What everybody together may use in a month."`
+	Prices            string        `env:"BYLINE_PRICES" doc:"File with what models cost. Empty: prices.toml in BYLINE_DATA, which is made at the first start and read again when it changes."`
+}
+
+// Budget is a limit; what is 0 has none.
+type Budget struct {
+	Tokens   int64
+	Cost     float64 // in Currency
+	Currency string
 }
 
 // Web is who searches the web for sources.

@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 			MaxUploadSize: 200e6, ExtractMemory: 512 << 20, ExtractTimeout: 2 * time.Minute, MaxPages: 5000, ExtractWorkers: min(runtime.GOMAXPROCS(0), 4),
 		},
 		Search: config.Search{Memory: 128 << 20, Embedder: "auto"},
-		Models: config.Models{Provider: "auto", FirstTokenTimeout: time.Minute, IdleTimeout: 30 * time.Second},
+		Models: config.Models{Provider: "auto", FirstTokenTimeout: time.Minute, IdleTimeout: 30 * time.Second, Timeout: 15 * time.Minute},
 	}
 	if diff := cmp.Diff(want, cfg, cmpopts.IgnoreFields(config.Search{}, "_")); diff != "" {
 		t.Errorf("the defaults differ (-want +got):\n%s", diff)
@@ -276,15 +276,13 @@ func TestNotices(t *testing.T) {
 	for name, tc := range map[string]struct {
 		env, want string
 	}{
-		"a value that is not built":      {"DEFAULT_LLM_PROVIDER=openai", `"openai" is not built yet`},
-		"an embedder that is not built":  {"BYLINE_EMBEDDER=openai", `"openai" is not built yet`},
-		"a setting that is not built":    {"BYLINE_OCR_COMMAND=tesseract", "not built yet"},
-		"what counts is silent":          {"DEFAULT_LLM_PROVIDER=offline", ""},
-		"a default of what is not built": {"BYLINE_LLM_IDLE_TIMEOUT=30s", ""},
-		"an empty one":                   {"ELASTICSEARCH_URL=", ""},
-		"twice":                          {"DEBUG=true\nDEBUG=false", "stands again in line 2"},
-		"a name of Chroma's":             {"CHROMADB_PATH=./data", "CHROMADB_URL"},
-		"PORT without effect":            {"PORT=1\nBYLINE_LISTEN=:2", "PORT has no effect"},
+		"a setting that is not built": {"BYLINE_OCR_COMMAND=tesseract", "not built yet"},
+		"what counts is silent":       {"DEFAULT_LLM_PROVIDER=offline", ""},
+		"models":                      {"DEFAULT_LLM_PROVIDER=openai\nBYLINE_EMBEDDER=ollama\nOPENAI_API_KEY=sk-1234567890\nDEFAULT_LLM_MODEL=x\nBYLINE_LLM_IDLE_TIMEOUT=20s", ""},
+		"an empty one":                {"ELASTICSEARCH_URL=", ""},
+		"twice":                       {"DEBUG=true\nDEBUG=false", "stands again in line 2"},
+		"a name of Chroma's":          {"CHROMADB_PATH=./data", "CHROMADB_URL"},
+		"PORT without effect":         {"PORT=1\nBYLINE_LISTEN=:2", "PORT has no effect"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, report := load(t, config.Sources{Dir: write(t, map[string]string{".env": tc.env})})

@@ -22,6 +22,7 @@ var errNotAllowed = errors.New("not allowed")
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	prefixesType = reflect.TypeFor[[]netip.Prefix]()
+	budgetType   = reflect.TypeFor[Budget]()
 )
 
 // units are the lengths of durations that are written as bare numbers.
@@ -42,6 +43,10 @@ func (s *Setting) parse(text string) (any, error) {
 		return parseList(text, parseOrigin)
 	case form == "extension":
 		return parseList(text, parseExtension)
+	case form == "model":
+		return parseList(text, parseModel)
+	case s.typ == budgetType:
+		return parseBudget(text)
 	case form == "size":
 		return s.parseSize(text)
 	case form == "hostport":
@@ -188,6 +193,40 @@ func parseOrigin(text string) (string, error) {
 	return u.Scheme + "://" + strings.ToLower(u.Host), nil
 }
 
+var modelPattern = regexp.MustCompile(`^(openai|ollama)(/\S{1,200})?$`)
+
+func parseModel(text string) (string, error) {
+	if !modelPattern.MatchString(text) {
+		return "", errNotAllowed
+	}
+	return text, nil
+}
+
+var budgetPattern = regexp.MustCompile(`^(\d{1,12}(?:\.\d{1,6})?) ?(?:([kKmM]?) ?(?i:tokens?)|([A-Z]{3}))$`)
+
+// parseBudget reads tokens, an amount of money, or both.
+func parseBudget(text string) (any, error) {
+	var b Budget
+	for part := range strings.SplitSeq(text, ",") {
+		m := budgetPattern.FindStringSubmatch(strings.TrimSpace(part))
+		if m == nil {
+			return nil, errNotAllowed
+		}
+		n, err := strconv.ParseFloat(m[1], 64)
+		switch scale := map[string]float64{"": 1, "k": 1e3, "m": 1e6}[strings.ToLower(m[2])]; {
+		case err != nil || n <= 0:
+			return nil, errNotAllowed
+		case m[3] != "" && b.Currency == "":
+			b.Cost, b.Currency = n, m[3]
+		case m[3] == "" && b.Tokens == 0 && n*scale >= 1:
+			b.Tokens = int64(n * scale)
+		default:
+			return nil, errNotAllowed
+		}
+	}
+	return b, nil
+}
+
 var extensionPattern = regexp.MustCompile(`^\.?[a-z0-9]{1,10}$`)
 
 func parseExtension(text string) (string, error) {
@@ -253,6 +292,10 @@ func (s *Setting) allowed() string {
 		return "origins such as http://localhost:3000, without a path or *, separated by commas or as a JSON list"
 	case form == "extension":
 		return "file name endings such as pdf, md, txt, separated by commas or as a JSON list"
+	case form == "model":
+		return "models such as ollama/llama3.2 or openai/gpt-4.1-mini, or openai or ollama alone, separated by commas or as a JSON list"
+	case s.typ == budgetType:
+		return "a number of tokens such as 200000 tokens, 200k tokens or 2M tokens, an amount such as 1.50 USD, or both with a comma between them"
 	case form == "size":
 		return fmt.Sprintf("a size such as 100MB or 104857600, from %s to %s", least, most)
 	case form == "hostport":

@@ -20,6 +20,7 @@ import (
 	"byline/internal/draft"
 	"byline/internal/fault"
 	"byline/internal/ident"
+	"byline/internal/llm"
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
@@ -41,6 +42,8 @@ type Deps struct {
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
 	Hub           *runs.Hub
 	Render        func(ctx context.Context, f blob.File, page, dpi int) (png []byte, err error)
+	Books         llm.Books
+	Currency      func() string // of the price table
 	Health        *ops.Health
 	Metrics       *ops.Metrics
 	Log           *slog.Logger

@@ -62,6 +62,8 @@ func (s *server) routes() {
 	handle(s, "POST", v1+"/runs/{run_id}/cancel", "cancel-run", "runs", "Stop it", s.cancelRun)
 	handle(s, "POST", v1+"/runs/{run_id}/requeue", "requeue-run", "runs", "Try a failed run again, from where it failed", s.requeueRun, status(202))
 
+	handle(s, "GET", v1+"/usage", "list-usage", "ops", "What you have used of models, by month and model", s.listUsage)
+
 	handle(s, "GET", v1+"/indexes", "list-indexes", "ops", "The indexes and how complete they are (admins)", s.listIndexes)
 	handle(s, "POST", v1+"/indexes/rebuild", "rebuild-index", "ops", "Build indexes anew from the passages, in the background (admins)", s.rebuildIndex, status(202))
 	handle(s, "POST", v1+"/indexes/rollback", "roll-back-index", "ops", "Let the embedding space before the present one serve again (admins)", s.rollBackIndex)

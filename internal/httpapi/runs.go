@@ -42,10 +42,10 @@ func (s *server) listRuns(ctx context.Context, in *listRunsIn) (*runsOut, error)
 		return nil, err
 	}
 	out := &runsOut{}
-	out.Body.Runs, out.Body.Total = make([]runShape, 0, len(page)), total
-	for _, r := range page {
-		out.Body.Runs = append(out.Body.Runs, toRun(r))
+	if out.Body.Runs, err = s.withUsage(ctx, page...); err != nil {
+		return nil, err
 	}
+	out.Body.Total = total
 	out.Body.Next = next(page, in.Limit, func(r runs.Run) string { return r.ID })
 	return out, nil
 }
@@ -61,7 +61,14 @@ type oneRunOut struct{ Body runShape }
 
 func (s *server) getRun(ctx context.Context, in *RunPath) (*oneRunOut, error) {
 	r, err := s.run(ctx, in.ID)
-	return &oneRunOut{toRun(r)}, err
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.withUsage(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &oneRunOut{list[0]}, nil
 }
 
 type stepsOut struct {
@@ -98,8 +105,12 @@ func (s *server) cancelRun(ctx context.Context, in *RunPath) (*runOut, error) {
 	if err != nil {
 		return nil, err
 	}
+	list, err := s.withUsage(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	out := &runOut{Status: http.StatusOK}
-	out.Body.Run = toRun(r)
+	out.Body.Run = list[0]
 	return out, nil
 }
 

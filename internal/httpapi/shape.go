@@ -176,6 +176,7 @@ type runShape struct {
 	SessionID string        `json:"session_id,omitempty"`
 	LastSeq   int64         `json:"last_seq" doc:"Of its newest event"`
 	Attempt   int           `json:"attempt"`
+	Usage     *usageShape   `json:"usage,omitempty" doc:"Of models; missing when none was asked"`
 	Error     *failureShape `json:"error,omitempty"`
 	CreatedAt time.Time     `json:"created_at"`
 	EndedAt   *time.Time    `json:"ended_at,omitempty"`

@@ -61,6 +61,7 @@ type Catalog struct {
 	fallback  []Ref
 	open      map[Ref]Model     // each with its wrapping, so that its breaker is shared
 	found     map[string]string // provider -> the model that is taken when none is named
+	await     <-chan struct{}
 }
 
 // NewCatalog makes a catalogue without any model. wrap is put around each model once; nil leaves them bare.
@@ -84,6 +85,13 @@ func (c *Catalog) Use(usual Ref, fallback ...Ref) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.usual, c.fallback = usual, fallback
+}
+
+// Await lets Model wait until a channel is closed: providers are still being looked for, which must not take long.
+func (c *Catalog) Await(looked <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.await = looked
 }
 
 // Configured tells whether there is any provider.
@@ -114,6 +122,16 @@ func (c *Catalog) Default() (Ref, error) {
 // Model gives a model, with its stand-ins behind it. errors.Is(err, ErrOffline) when nothing is configured. It asks a provider
 // only where no name was given or configured, once; whether a provider has a model is found out when that is asked.
 func (c *Catalog) Model(ctx context.Context, r Ref) (Model, error) {
+	c.mu.RLock()
+	await := c.await
+	c.mu.RUnlock()
+	if await != nil {
+		select {
+		case <-await:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	first, name, err := c.single(ctx, r)
 	if err != nil {
 		return nil, err
@@ -149,6 +167,10 @@ func (c *Catalog) single(ctx context.Context, r Ref) (Model, Ref, error) {
 	defer c.mu.Unlock()
 	m := c.open[r]
 	if m == nil {
+		const most = 500 // names come from people
+		if len(c.open) >= most {
+			clear(c.open)
+		}
 		m = c.wrap(p.Open(r.Name))
 		c.open[r] = m
 	}

@@ -18,7 +18,7 @@ func Window(name string) (context, output int) {
 	return context, output
 }
 
-// windows are what makers say of their models. Ollama serves less unless it is told otherwise; see Windows in Limits.
+// windows are what makers say of their models; who serves them may let them hold less.
 var windows = []struct {
 	prefix          string
 	context, output int

@@ -86,6 +86,8 @@ type Metrics struct {
 	streams  prometheus.Gauge
 	runs     *prometheus.CounterVec
 	searches *prometheus.CounterVec
+	asked    *prometheus.HistogramVec
+	tokens   *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics of one process.
@@ -101,10 +103,16 @@ func NewMetrics(version string) *Metrics {
 			Name: "byline_runs_total", Help: "Runs that ended, by kind and status."}, []string{"kind", "status"}),
 		searches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "byline_searches_total", Help: "Answered searches, by the engine that answered; degraded is 1 when something could not be used."}, []string{"engine", "degraded"}),
+		asked: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "byline_llm_request_duration_seconds", Help: "Time of a request to a model until its answer ended, by what it was for and the code of its error (ok: none).",
+			Buckets: []float64{.3, 1, 3, 10, 30, 100, 300},
+		}, []string{"provider", "purpose", "code"}),
+		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "byline_llm_tokens_total", Help: "Tokens of questions (input) and answers (output)."}, []string{"provider", "model", "kind"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "byline_build_info", Help: "The running version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.streams, m.runs, m.searches, build,
+	m.registry.MustRegister(m.requests, m.streams, m.runs, m.searches, m.asked, m.tokens, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -142,6 +150,39 @@ func (m *Metrics) Engine(name string, ask func() (serving bool, waiting, refused
 	})
 	gauge("byline_search_engine_waiting", "Documents that a search engine has not got yet.", func() float64 { _, n, _ := ask(); return float64(n) })
 	gauge("byline_search_engine_refused", "Documents that a search engine refused for good.", func() float64 { _, _, n := ask(); return float64(n) })
+}
+
+// Model counts a request to a model that ended; code is that of its error, empty for none.
+func (m *Metrics) Model(provider, model, purpose, code string, took time.Duration, input, output int) {
+	if code == "" {
+		code = "ok"
+	}
+	m.asked.WithLabelValues(provider, purpose, code).Observe(took.Seconds())
+	if input+output > 0 {
+		m.tokens.WithLabelValues(provider, model, "input").Add(float64(input))
+		m.tokens.WithLabelValues(provider, model, "output").Add(float64(output))
+	}
+}
+
+// Breakers shows which models are being left alone because they failed. ask gives those that were used, by provider and name.
+func (m *Metrics) Breakers(ask func() map[[2]string]bool) {
+	m.registry.MustRegister(breakers(ask))
+}
+
+type breakers func() map[[2]string]bool
+
+var breakerOpen = prometheus.NewDesc("byline_llm_breaker_open", "1 while a model is left alone because it failed several times.", []string{"provider", "model"}, nil)
+
+func (b breakers) Describe(c chan<- *prometheus.Desc) { c <- breakerOpen }
+
+func (b breakers) Collect(c chan<- prometheus.Metric) {
+	for name, open := range b() {
+		value := 0.
+		if open {
+			value = 1
+		}
+		c <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, value, name[0], name[1])
+	}
 }
 
 // Run counts a run that ended.

@@ -76,12 +76,14 @@ type SpaceStore interface {
 // Spaces knows the embedders and the spaces of this installation: which one serves, and how the next one is built beside it.
 // It is safe for concurrent use.
 type Spaces struct {
-	store     SpaceStore
-	log       *slog.Logger
-	target    embed.Embedder // that shall serve; nil: none
-	embedders map[string]embed.Embedder
+	store SpaceStore
+	log   *slog.Logger
 
 	due chan struct{} // asks Run to look now
+
+	which     sync.RWMutex   // guards what follows
+	target    embed.Embedder // that shall serve; nil: none
+	embedders map[string]embed.Embedder
 
 	mu    sync.Mutex
 	known []SpaceInfo
@@ -99,6 +101,30 @@ func NewSpaces(store SpaceStore, target embed.Embedder, others []embed.Embedder,
 		}
 	}
 	return s
+}
+
+// embedder gives that of a space; nil when there is none here.
+func (s *Spaces) embedder(id string) embed.Embedder {
+	s.which.RLock()
+	defer s.which.RUnlock()
+	return s.embedders[id]
+}
+
+// Want lets another embedder's space serve as soon as it is built, beside the one that serves: one of a service outside, of
+// which only its first answer tells which space it makes.
+func (s *Spaces) Want(ctx context.Context, e embed.Embedder) error {
+	s.which.Lock()
+	s.target = e
+	s.embedders[e.Space().ID()] = e
+	s.which.Unlock()
+	if err := s.Offer(ctx); err != nil {
+		return err
+	}
+	select {
+	case s.due <- struct{}{}:
+	default: // somebody has asked already
+	}
+	return nil
 }
 
 // spacesLife is how long what is known of spaces is used: within that time a switch made elsewhere is noticed.
@@ -135,7 +161,7 @@ func (s *Spaces) Serving(ctx context.Context) (e embed.Embedder, degraded string
 	}
 	for _, i := range list {
 		if i.State == SpaceServing && i.ID != "" {
-			if e := s.embedders[i.ID]; e != nil {
+			if e := s.embedder(i.ID); e != nil {
 				return e, "", nil
 			}
 			return nil, "embedder_missing", nil
@@ -150,7 +176,7 @@ func (s *Spaces) Wanted(ctx context.Context) ([]embed.Embedder, error) {
 	list, err := s.states(ctx)
 	var wanted []embed.Embedder
 	for _, i := range list {
-		if e := s.embedders[i.ID]; e != nil && (i.State == SpaceServing || i.State == SpaceBuilding) {
+		if e := s.embedder(i.ID); e != nil && (i.State == SpaceServing || i.State == SpaceBuilding) {
 			wanted = append(wanted, e)
 		}
 	}
@@ -160,10 +186,13 @@ func (s *Spaces) Wanted(ctx context.Context) ([]embed.Embedder, error) {
 // Offer makes the configured embedder's space known. It is called once at start.
 func (s *Spaces) Offer(ctx context.Context) error {
 	defer s.forget()
-	if s.target == nil {
+	s.which.RLock()
+	target := s.target
+	s.which.RUnlock()
+	if target == nil {
 		return nil
 	}
-	return s.store.OfferSpace(ctx, s.target.Space().ID())
+	return s.store.OfferSpace(ctx, target.Space().ID())
 }
 
 // Back lets the previous space serve again and gives its name.
@@ -237,7 +266,7 @@ func (s *Spaces) encoder(space string) (encode, bool) {
 			return Encode(passages)
 		}, true
 	}
-	e := s.embedders[space]
+	e := s.embedder(space)
 	return func(ctx context.Context, u Unembedded, passages []document.Passage) ([]Segment, error) {
 		return EncodeMeaning(ctx, e, passages, func(rows []VectorRow) error { return s.store.PutVectors(ctx, u, rows) })
 	}, e != nil

@@ -22,8 +22,11 @@ type model struct {
 
 // Info tells what is known of the model by its name.
 func (m *model) Info() llm.Info {
-	in, out := llm.Window(m.name)
-	return llm.Info{Provider: m.e.o.Name, Name: m.name, Context: in, Output: out}
+	holds, answer := llm.Window(m.name)
+	if m.e.o.Context > 0 {
+		holds = m.e.o.Context
+	}
+	return llm.Info{Provider: m.e.o.Name, Name: m.name, Context: holds, Output: answer}
 }
 
 // Stream asks once.

@@ -6,6 +6,7 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,10 +31,14 @@ type Options struct {
 	Key     string // empty: none is sent
 	KeyName string // the setting that holds it
 	URLName string // the setting that holds the URL
+	// ModelName is the setting that names the model; empty: DEFAULT_LLM_MODEL.
+	ModelName string
 
 	FirstToken time.Duration // before the first word
 	Idle       time.Duration // between two words
 	Total      time.Duration // of a whole answer; 0 has no end
+
+	Context int // tokens that its models can hold; 0: what is known of each
 
 	Missing   func(model string) string // what to do about a model that is not there, as a sentence behind a space
 	Transport http.RoundTripper         // nil: one of its own
@@ -44,6 +49,10 @@ const OpenAIURL = "https://api.openai.com/v1"
 
 // OllamaURL is where Ollama listens if nobody said otherwise.
 const OllamaURL = "http://127.0.0.1:11434"
+
+// ollamaContext is what Ollama lets its models hold unless it is started otherwise, whatever they can: it cuts the beginning
+// off what is longer, without a word.
+const ollamaContext = 4096
 
 // OpenAI is the preset for OpenAI itself and for every compatible service.
 func OpenAI(baseURL, key string) Options {
@@ -58,7 +67,7 @@ func Ollama(baseURL string) Options {
 	if baseURL == "" {
 		baseURL = OllamaURL
 	}
-	return Options{Name: "ollama", BaseURL: baseURL, KeyName: "OLLAMA_BASE_URL", URLName: "OLLAMA_BASE_URL",
+	return Options{Name: "ollama", BaseURL: baseURL, KeyName: "OLLAMA_BASE_URL", URLName: "OLLAMA_BASE_URL", Context: ollamaContext,
 		Missing: func(model string) string { return " Fetch it with: ollama pull " + model }}
 }
 
@@ -112,7 +121,9 @@ func New(o Options) (*Endpoint, error) {
 		u.Path = "/v1"
 	}
 	if o.Missing == nil {
-		o.Missing = func(string) string { return " Set DEFAULT_LLM_MODEL to one that it has." }
+		o.Missing = func(string) string {
+			return " Set " + cmp.Or(o.ModelName, "DEFAULT_LLM_MODEL") + " to one that it has."
+		}
 	}
 	e := &Endpoint{o: o, base: u, ways: map[string]*dialect{}, close: func() {}}
 	if o.Transport == nil {
