@@ -54,7 +54,7 @@ type fence struct {
 // The bounds in bytes of what is held: a word, the white space before a line, a line with a fence. What is longer is cut by
 // a space, shortened, or no fence.
 const (
-	maxHeldWord = 4096
+	maxHeldWord = 2048
 	maxPrefix   = 256
 	maxOpener   = 256
 	maxRemoved  = 100 // addresses noted

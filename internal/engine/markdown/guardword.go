@@ -65,6 +65,7 @@ type wording struct {
 	in      string
 	at      int
 	out     []byte
+	noMail  int  // before this byte of in no address of mail begins
 	markers bool // as in Guard
 	left    rune
 }
@@ -136,7 +137,7 @@ func (w *wording) step() {
 			return
 		}
 	case '`', '~':
-		if bare := aMark.ReplaceAllString(rest, ""); w.markers && runOf(bare, rest[0]) >= 3 {
+		if begin := rest[:len(rest)-len(without(rest, rest[:1]))]; w.markers && runOf(aMark.ReplaceAllString(begin, ""), rest[0]) >= 3 {
 			w.markers = false
 			w.put(`\`+rest[:1], 1)
 			return
@@ -186,14 +187,23 @@ func (w *wording) marks(rest string) bool {
 
 // apart tells whether s can follow what stands before a mark: the end of a word, or of a sentence.
 func apart(s string) bool {
-	s = strings.TrimLeft(aMark.ReplaceAllString(s, ""), ".,;:!?)]}*_\"'")
+	s = without(s, ".,;:!?)]}*_\"'")
 	return s == "" || s[0] >= utf8.RuneSelf
 }
 
-// endsAddress tells whether nobody takes s, behind an address, for a part of it.
-func endsAddress(s string) bool {
-	return strings.Trim(aMark.ReplaceAllString(s, ""), ".,:!?*_~)") == ""
+// without leaves out the signs, and the marks, that begin s.
+func without(s, signs string) string {
+	for {
+		n := len(s)
+		s = strings.TrimLeft(s, signs)
+		if s = s[len(marks.FindString(s)):]; len(s) == n {
+			return s
+		}
+	}
 }
+
+// endsAddress tells whether nobody takes s, behind an address, for a part of it.
+func endsAddress(s string) bool { return without(s, ".,:!?*_~)") == "" }
 
 // angle takes a < that could begin HTML.
 func (w *wording) angle(rest string) {
@@ -202,7 +212,7 @@ func (w *wording) angle(rest string) {
 		w.left = anAddress
 		return
 	}
-	if len(rest) > 1 && (isLetter(rest[1]) || strings.IndexByte("/!?[", rest[1]) >= 0) {
+	if len(rest) > 1 && (isLetter(rest[1]) || strings.IndexByte("/!?[", rest[1]) >= 0 || strings.IndexByte(rest, '@') > 0) {
 		w.put(`\<`, 1)
 		return
 	}
@@ -251,11 +261,12 @@ func (w *wording) unlink(n int, behind string) {
 // What renderers and browsers take for an address, wherever it begins in a word. Backslashes between its slashes are
 // dropped by Markdown and taken for slashes by browsers.
 var (
-	withScheme = regexp.MustCompile(`(?i)^[a-z][a-z0-9+.\-]*\\*:\\*[/\\]\\*[/\\]`)
+	withScheme = regexp.MustCompile(`(?i)^[a-z][a-z0-9+.\-]{0,63}\\*:\\*[/\\]\\*[/\\]`)
 	withHost   = regexp.MustCompile(`(?i)^(?:\\*/){2,}\\*(?:[\pL\pN_\-]+\\*(?:\.|%2e)\\*[\pL\pN_\-]|localhost|\[|[0-9a-f]*:)`)
 	withWWW    = regexp.MustCompile(`(?i)^www\\*\.`)
 	asScript   = regexp.MustCompile(`(?i)^(?:(?:javascript|vbscript|livescript):.|data:[^,;]*[,;/].|(?:mailto|xmpp):[^@]*@)`)
-	asMail     = regexp.MustCompile("^[a-zA-Z0-9.!#$%&'*+/=?^_`{}~\\-]+\\\\*@[a-zA-Z0-9_\\-]+(?:\\\\*\\.[a-zA-Z0-9_\\-]+)+")
+	mailName   = regexp.MustCompile("^[a-zA-Z0-9.!#$%&'*+/=?^_`{}~\\-]+")
+	asMail     = regexp.MustCompile(mailName.String() + "\\\\*@[a-zA-Z0-9_\\-]+(?:\\\\*\\.[a-zA-Z0-9_\\-]+)+")
 	strict     = regexp.MustCompile(`^(?i:https?://|mailto:)[\pL\pN\-._~:/?#@!$&'()*+,;=%]+$`)
 	entity     = regexp.MustCompile(`&#?[a-zA-Z0-9]+;`)
 	withUser   = regexp.MustCompile(`^(?i:https?)://[^/?#]*@`)
@@ -269,14 +280,18 @@ func (w *wording) address(s string) (int, string) {
 	}
 	switch c := s[0]; {
 	case c == '/' || c == '\\':
-		if before == '/' || !withHost.MatchString(s) {
+		if before == '/' || before == '\\' || !strings.HasPrefix(strings.TrimLeft(s, `\`), "/") || !withHost.MatchString(s) {
 			return 0, ""
 		}
 	case before != 0 && isLetter(before) && isLetter(c): // began before
 		return 0, ""
 	case isLetter(c) && (withScheme.MatchString(s) || withWWW.MatchString(s) || asScript.MatchString(s)):
-	case strings.IndexByte(s, '@') > 0 && asMail.MatchString(s):
+	case w.at >= w.noMail && strings.IndexByte(s, '@') > 0:
 		mail := asMail.FindString(s)
+		if mail == "" {
+			w.noMail = w.at + len(mailName.FindString(s))
+			return 0, ""
+		}
 		if w.guard.allows("mailto:" + mail) {
 			return len(mail), mail
 		}
