@@ -250,6 +250,10 @@ var attacks = []struct{ name, in, want string }{
 	{"a fence with a very long name", "```" + strings.Repeat("x", 300) + "\n<img src=x>", "\\```" + strings.Repeat("x", 300) + "\n\\<img src=x>"},
 	{"a shorter fence", "````\n```\n<img src=x>\n````\n<img src=x>", "````\n```\n<img src=x>\n````\n\\<img src=x>"},
 	{"a line end of other systems", "```\r<b>\r\n```\r<b>", "```\n<b>\n```\n\\<b>"},
+	{"white space of other kinds", "a\vb\u2028# c\u0085d", "a b # c d"},
+	{"a fence in a quote in a list", "- a\n  > ```\n> <img src=x>\n  > ```\n", "- a\n  > \\```\n> \\<img src=x>\n  > \\```\n"},
+	{"the words of a mark", "[p3](https://evil.example) https:/[p3](x)/evil.example", `[p3\] https:/[p3\]/evil.example`},
+	{"only signs", "https://ok.example/... www.", "https://ok.example/... …."},
 	{"direction", "a\u202Eb\u2066c &#x202E; &#8203;", `abc \&#x202E; \&#8203;`},
 	{"letters that hide ASCII", "a\U000E0041\U000E0042b", "ab"},
 	{"broken bytes", "a\xffb\xe3\x81", "ab"},
@@ -265,6 +269,30 @@ func TestGuardMakesHarmless(t *testing.T) {
 			check(t, tt.in, got)
 			check(t, tt.in, guard("A paragraph\n"+tt.in+"\n\n> "+tt.in+"\n- "+tt.in+"\n\n"+tt.in))
 		})
+	}
+}
+
+// Allowed addresses stay, written so that all renderers see their end at the same place.
+func TestGuardKeepsAllowedAddresses(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"See <https://ok.example/a>.", "See https://ok.example/a."},
+		{"<https://ok.example/a>x", `\<…>x`},
+		{"[https://ok.example/a](https://ok.example/b)", "[https://ok.example/a](https://ok.example/b)"},
+		{"https://ok.example에서", "https://ok.example 에서"},
+		{"https://ok.example/한글", "<https://ok.example/한글>"},
+		{"https://ok.example/a; [https://ok.example/b]", "https://ok.example/a ; [https://ok.example/b ]"},
+		{"https://ok.example/a[p3] https://ok.example/a [p3]; https://ok.example/a [p3]에서", "https://ok.example/a[p3] https://ok.example/a [p3] ; https://ok.example/a [p3] 에서"},
+		{"<https://ok.example/a> [p3];", "https://ok.example/a [p3] ;"},
+		{"mailto:desk@ok.example, desk@ok.example에게 <desk@ok.example>", `mailto:desk@ok.example, desk@ok.example에게 \<desk@ok.example>`},
+		{"[a b](https://ok.example/a).", "[a b](https://ok.example/a)."},
+		{"[p3](https://ok.example/a)", "[p3](https://ok.example/a)"},
+		{"https://ok.example/?a=1&lt;b", "…"},
+	} {
+		got := guard(tt.in)
+		if got != tt.want {
+			t.Errorf("%q becomes %q, want %q", tt.in, got, tt.want)
+		}
+		check(t, tt.in, got)
 	}
 }
 

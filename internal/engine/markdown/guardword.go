@@ -86,9 +86,6 @@ func (w *wording) run() {
 func (w *wording) put(text string, n int) {
 	w.out = append(w.out, text...)
 	w.at += n
-	if text == "" {
-		return
-	}
 	w.left, _ = utf8.DecodeLastRuneInString(text)
 	if strings.ContainsFunc(text, unicode.IsLetter) {
 		w.markers = false
