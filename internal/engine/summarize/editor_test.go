@@ -67,7 +67,7 @@ func TestUnspecificHeadings(t *testing.T) {
 	for _, sec := range summarize.Read([]summarize.Source{report, bees}).Plan(summarize.Wish{}) {
 		got = append(got, sec.Title)
 	}
-	want := []string{"Summary", "Swarms", "Report on the bridge", "Costs of the bridge"}
+	want := []string{"Summary", "Costs of the bridge", "Bees of the orchard", "Swarms"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("headings (-want +got):\n%s", diff)
 	}

@@ -259,7 +259,7 @@ func strength(u Unit, evidence []Evidence) float64 {
 const (
 	chain     = 3   // sentences that need each other
 	longList  = 8   // items; of a longer list only the best are taken
-	factBonus = 0.7 // of lists and tables: most facts of private documents stand there
+	factBonus = 0.9 // of lists and tables: most facts of private documents stand there
 )
 
 // block puts a unit together with what it can't stand without; ok is false where that is not to be had, and an item
@@ -287,6 +287,9 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 		}
 		b.units = append(b.units, id+1)
 	case u.leans && !s.standsAlone(id):
+		if _, named := s.resolve(id); named {
+			break
+		}
 		for first := id; s.Units[first].leans; {
 			if !s.follows(first) || len(b.units) == chain || s.Units[first-1].outside {
 				return b, false
@@ -513,7 +516,10 @@ func (f *filling) keyPoints(sections []Filled) []int {
 		at := -1
 		for _, id := range sec.Units {
 			u := s.Units[id]
-			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint || s.thin(id) {
+			if u.leans || u.intro || u.Words < s.scaled(u.Source, shortPoint) || u.Words > s.scaled(u.Source, longPoint) || s.thin(id) {
+				continue
+			}
+			if u.Kind != Sentence && (u.Kind != Item || u.lead >= 0 || !isSentence(s.Quote(id)) || startsLow(s.Quote(id))) {
 				continue
 			}
 			if at < 0 || f.point(id) > f.point(at) {

@@ -2,8 +2,10 @@ package summarize
 
 import (
 	"cmp"
+	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"byline/internal/engine/extract"
@@ -40,6 +42,7 @@ const (
 	DefaultWords   = 600
 	minWords       = 60
 	sectionWords   = 90
+	fullSection    = 110 // what a section takes of much material
 	maxSections    = 12
 	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
 )
@@ -80,14 +83,13 @@ func (s *Survey) Plan(w Wish) []Section {
 			out = append(out, Section{Title: capital(t), Origin: FromTopic, Query: t})
 		}
 	}
-	n := min(maxSections, max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords))
-	enough := enoughMaterial
-	if s.Budget(w.Words) == s.have() { // all of it can be taken
-		n, enough = maxSections, 1
+	words, enough := s.Budget(w.Words), enoughMaterial
+	if words == s.have() { // all of it can be taken
+		words, enough = math.MaxInt, 1
 	}
-	own := s.headings(n, enough)
+	own := s.headings(words-sectionWords*len(out), enough)
 	if len(own) <= 1 {
-		if suggested := s.suggest(n); len(suggested) > 1 {
+		if suggested := s.suggest(max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords)); len(suggested) > 1 {
 			own = suggested
 		}
 	}
@@ -123,12 +125,14 @@ func (s *Survey) sourcesOf(g group) int {
 	return len(seen)
 }
 
-// headings are the best n headings with enough words that the sources have, those of the most central source first.
-func (s *Survey) headings(n, enough int) []Section {
+// headings are the best headings with enough words that the sources have, as many as it takes to fill the post with a few units
+// below each; those of the most central source first.
+func (s *Survey) headings(words, enough int) []Section {
 	groups := s.groups()
+	words -= min(manyPoints*pointWords, words/4)
 	chosen := make([]bool, len(groups))
 	from := make([]int, len(s.Sources))
-	for range n {
+	for n, have := 0, 0; n < maxSections && (have < words || n < 2); n++ {
 		best, bestScore := -1, 0.0
 		for i, g := range groups {
 			if chosen[i] || g.words < enough && len(groups) > 1 {
@@ -142,6 +146,7 @@ func (s *Survey) headings(n, enough int) []Section {
 			break
 		}
 		chosen[best] = true
+		have += min(groups[best].words, fullSection)
 		for _, l := range groups[best].leaves {
 			from[s.sections[l].source]++
 		}
@@ -172,6 +177,7 @@ func (s *Survey) headings(n, enough int) []Section {
 // groups puts the sections of the sources together that have the same heading or nearly so.
 func (s *Survey) groups() []group {
 	var groups []group
+	byTitle, byTerm := map[string]int{}, map[int][]int{}
 	for i, l := range s.sections {
 		title, origin := s.headingOf(l), FromSource
 		if l.title != "" {
@@ -184,11 +190,19 @@ func (s *Survey) groups() []group {
 		if words == 0 {
 			continue
 		}
-		wanted := s.vocabulary.query(title, []string{s.Sources[l.source].Language})
-		at := slices.IndexFunc(groups, func(g group) bool { return g.title == title || alike(g.wanted, wanted) })
-		if at < 0 {
-			groups = append(groups, group{title: title, origin: origin, wanted: wanted})
-			at = len(groups) - 1
+		at, known := byTitle[title]
+		if !known {
+			wanted := s.vocabulary.query(title, []string{s.Sources[l.source].Language})
+			if at = likeliest(groups, byTerm, wanted); at < 0 {
+				at = len(groups)
+				groups = append(groups, group{title: title, origin: origin, wanted: wanted})
+				for _, w := range wanted {
+					if len(byTerm[w.term]) < crowd {
+						byTerm[w.term] = append(byTerm[w.term], at)
+					}
+				}
+			}
+			byTitle[title] = at
 		}
 		g := &groups[at]
 		if g.origin == Suggested && origin == FromSource {
@@ -201,6 +215,22 @@ func (s *Survey) groups() []group {
 		g.score = max(g.score, score)
 	}
 	return groups
+}
+
+// crowd is how many units or groups are looked at that share a term; what more of them share says nothing.
+const crowd = 40
+
+// likeliest is the first group whose heading shares half of its terms with another, -1 when there is none.
+func likeliest(groups []group, byTerm map[int][]int, wanted []want) int {
+	best := -1
+	for _, w := range wanted {
+		for _, at := range byTerm[w.term] {
+			if w.term >= 0 && (best < 0 || at < best) && alike(groups[at].wanted, wanted) {
+				best = at
+			}
+		}
+	}
+	return best
 }
 
 func (g *group) leavesOr(i int) int {
@@ -228,7 +258,11 @@ func (s *Survey) worth(l leaf) (words int, score float64) {
 	for _, id := range l.units {
 		if u := s.Units[id]; !u.outside {
 			words += u.Words
-			scores = append(scores, u.score)
+			x := u.score
+			if u.Kind == Table || u.Kind == Item {
+				x += factBonus
+			}
+			scores = append(scores, x)
 		}
 	}
 	slices.Sort(scores)
@@ -242,19 +276,62 @@ func (s *Survey) worth(l leaf) (words int, score float64) {
 	return words, score
 }
 
-// headingOf is the heading of a section as the post can have it: the outermost one below the title of its source, and the
-// title for what stands right under it.
+// below are the headings above a section but for the title of its source.
+func (s *Survey) below(l leaf) []string {
+	if len(l.path) > 0 && s.titled[l.source] {
+		return l.path[1:]
+	}
+	return l.path
+}
+
+// deepKey names a heading with those above it.
+func deepKey(source int, path []string) string {
+	return strconv.Itoa(source) + "\n" + strings.Join(path, "\n")
+}
+
+// deepen finds the headings that hold so much of their source, under several others, that a post is better planned by those.
+func (s *Survey) deepen() {
+	const much, few, deepest = 300, 2, 3
+	words, children, all := map[string]int{}, map[string]int{}, make([]int, len(s.Sources))
+	s.deep = map[string]bool{}
+	for _, l := range s.sections {
+		n, _ := s.worth(l)
+		all[l.source] += n
+		path := s.below(l)
+		for depth := 1; depth <= min(deepest, len(path)); depth++ {
+			key := deepKey(l.source, path[:depth])
+			if _, known := words[key]; !known && depth > 1 {
+				children[deepKey(l.source, path[:depth-1])]++
+			}
+			words[key] += n
+		}
+	}
+	for _, l := range s.sections {
+		path := s.below(l)
+		for depth := 1; depth < min(deepest, len(path)); depth++ {
+			key := deepKey(l.source, path[:depth])
+			if words[key] < much || 5*words[key] < 2*all[l.source] || children[key] < few {
+				break
+			}
+			s.deep[key] = true
+		}
+	}
+}
+
+// headingOf is the heading of a section as the post can have it: the outermost one below the title of its source that does not hold
+// too much, and the title for what stands right under it.
 func (s *Survey) headingOf(l leaf) string {
-	path := l.path
-	if len(path) > 0 && s.titled[l.source] {
-		path = path[1:]
-	}
+	path := s.below(l)
 	if len(path) == 0 {
-		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
+		return s.unnumbered(plain(s.Titles[l.source], s.Sources[l.source].Markdown), l.source)
 	}
-	title := quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
+	depth := 1
+	for depth < len(path) && s.deep[deepKey(l.source, path[:depth])] {
+		depth++
+	}
+	title := s.unnumbered(quiet(plain(oneLine(path[depth-1]), s.Sources[l.source].Markdown)), l.source)
 	if unspecific.MatchString(title) && s.main() != l.source { // of what?
-		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
+		return s.unnumbered(plain(s.Titles[l.source], s.Sources[l.source].Markdown), l.source)
 	}
 	return title
 }

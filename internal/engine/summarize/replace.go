@@ -156,7 +156,7 @@ func (s *Survey) drop() {
 	for i, src := range s.Sources {
 		dates[i] = dateOf(src, s.Titles[i])
 	}
-	const rarest, crowd = 3, 40
+	const rarest = 3
 	holders := map[int][]int{}
 	for i := range s.Units {
 		u := &s.Units[i]

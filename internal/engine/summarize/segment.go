@@ -159,10 +159,8 @@ func (s *Survey) nameTopics() {
 // unitsOf are the units of a source.
 func (s *Survey) unitsOf(source int) []int {
 	var out []int
-	for id, u := range s.Units {
-		if u.Source == source {
-			out = append(out, id)
-		}
+	for id := s.begins[source]; id < s.begins[source+1]; id++ {
+		out = append(out, id)
 	}
 	return out
 }

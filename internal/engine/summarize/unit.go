@@ -17,6 +17,7 @@ type cutter struct {
 	source   int
 	text     string
 	repeated map[string]bool
+	contents map[int]bool
 	leaf     int // the open section, -1 behind a heading
 }
 
@@ -37,10 +38,13 @@ func (c *cutter) element(i int, e extract.Element) {
 			c.add(i, e, Table, e.Start+lead, e.Start+len(strings.TrimRight(text, " ")))
 		}
 	case extract.Item:
+		start := e.Start + len(bullet.FindString(text))
+		text = c.text[start:e.End]
 		if Words(text) > manyWords { // a text of its own
+			e.Start = start
 			c.paragraph(i, e, text)
-		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
-			c.add(i, e, Item, e.Start, e.End)
+		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) && !broken(text) {
+			c.add(i, e, Item, start, e.End)
 		}
 	case extract.Code:
 		if strings.HasPrefix(text, "```") && strings.HasSuffix(text, "\n```") && len(text) <= codeBytes {
@@ -53,7 +57,11 @@ func (c *cutter) element(i int, e extract.Element) {
 
 func (c *cutter) paragraph(i int, e extract.Element, text string) {
 	src := c.survey.Sources[c.source]
-	if c.repeated[oneLine(text)] || src.Markdown && (isImprint(c.text, e.Start, e.End) || isDefinition(text)) {
+	if c.repeated[oneLine(text)] || i < firstLines && isDateline(text) || src.Markdown && (isImprint(c.text, e.Start, e.End) || isDefinition(text)) {
+		return
+	}
+	if !src.Markdown && isColumns(text) {
+		c.add(i, e, Table, e.Start, e.End)
 		return
 	}
 	quoted := src.Markdown && isQuoted(c.text, e.Start)
@@ -195,6 +203,15 @@ func isImprint(text string, start, end int) bool {
 		}
 	}
 	return false
+}
+
+// firstLines are the elements among which a text says when it was made, and by whom.
+const firstLines = 4
+
+// isDateline tells a short line with a date that is no sentence of the text: "May 2024, by the desk team".
+func isDateline(s string) bool {
+	const few = 12
+	return firstDate(s) > 0 && Words(s) <= few && !strings.ContainsAny(s[len(s)-1:], ".!?") && !strings.HasSuffix(s, "다")
 }
 
 // isDefinition tells the text of a footnote.
