@@ -45,7 +45,7 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	if words >= pointsFrom && s.have() > words {
 		words -= pointCount(words) * pointWords
 	}
-	f := filling{survey: s, words: words, used: map[int]bool{}, listed: map[int]bool{}}
+	f := filling{survey: s, words: words, used: map[int]bool{}, silent: map[int]bool{}, listed: map[int]bool{}}
 	f.candidates(sections, found)
 	var p Post
 	var full []Section
@@ -112,6 +112,7 @@ type filling struct {
 	words  int       // to be taken
 	blocks [][]block // of each section
 	used   map[int]bool
+	silent map[int]bool // units that only repeat what was taken
 	listed map[int]bool // first items of lists that are a block already
 	taken  [][]int
 	chosen []int // blocks taken of each section
@@ -169,8 +170,8 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 	s := f.survey
 	wanted := s.vocabulary.query(sec.Query, s.languages())
 	above := map[int][]entry{}
-	fit := make([]float64, len(s.Units))
-	enough := make([]float64, len(s.Units)) // how much of the query, once each
+	fit, enough := make([]float64, len(s.Units)), make([]float64, len(s.Units))
+	holds := make([]float64, len(s.Units)) // of the query
 	best := 0.0
 	for id, u := range s.Units {
 		if u.outside || len(wanted) == 0 {
@@ -195,6 +196,7 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 			}
 		}
 		strong := strength(u, evidence)
+		holds[id] = own
 		if own >= bareCoverage || own >= foundCoverage && strong >= bareCoverage {
 			enough[id] = own + foundBonus*strong
 			fit[id] = (own+both)*f.density(u, wanted) + foundBonus*strong
@@ -203,9 +205,11 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 	}
 	for id := range fit {
 		if enough[id] < best/2 {
-			fit[id] = 0
+			fit[id], enough[id] = 0, 0
 		}
 	}
+	f.survey.gate(fits{fit, enough})
+	f.survey.feedback(fits{fit, enough}, wanted, holds)
 	return fit
 }
 
@@ -451,7 +455,7 @@ func (f *filling) best(section, words int) int {
 				fresh += f.survey.Units[id].Words
 			}
 		}
-		if f.used[b.units[len(b.units)-1]] || fresh > words+words/10 || f.total+fresh > f.words*110/100 {
+		if f.used[b.units[len(b.units)-1]] || f.silent[b.units[len(b.units)-1]] || fresh > words+words/10 || f.total+fresh > f.words*110/100 {
 			continue
 		}
 		if g := f.gain(b, section); best < 0 || g > bestGain {
@@ -478,6 +482,7 @@ func (f *filling) put(section int, b block) int {
 	for _, id := range b.units {
 		if !f.used[id] {
 			f.used[id] = true
+			f.hush(id)
 			f.taken[section] = append(f.taken[section], id)
 			added += f.survey.Units[id].Words
 		}
@@ -485,6 +490,31 @@ func (f *filling) put(section int, b block) int {
 	f.chosen[section]++
 	f.total += added
 	return added
+}
+
+// echo is the cosine from which on a sentence that has no figure of its own only repeats another one.
+const echo = 0.55
+
+// hush keeps out what only repeats a unit that was taken.
+func (f *filling) hush(id int) {
+	s := f.survey
+	u := &s.Units[id]
+	if u.Kind == Table || u.Kind == Code {
+		return
+	}
+	told := figures(s.Quote(id))
+	for _, blocks := range f.blocks {
+		for _, b := range blocks {
+			other := b.units[len(b.units)-1]
+			v := &s.Units[other]
+			if len(b.units) > 2 || f.used[other] || v.Kind != Sentence || cosine(u.terms, v.terms) < echo {
+				continue
+			}
+			if !slices.ContainsFunc(figures(s.Quote(other)), func(n string) bool { return !slices.Contains(told, n) }) {
+				f.silent[other] = true
+			}
+		}
+	}
 }
 
 // inOrder sorts units as they are read: the most central source first, each in the order of its text.

@@ -1,0 +1,89 @@
+package summarize
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"byline/internal/engine/cite"
+)
+
+// A summary is short enough for a list of posts and for search engines.
+const (
+	summaryRunes = 300
+	summaryUnits = 2
+)
+
+// Summary gives the one or two best sentences of a post, word for word, as one line without Markdown: for lists of posts and the heads of
+// pages. A sentence whose text would not be its quote without marks is not taken. Both are empty where there is no such sentence.
+func (s *Survey) Summary(p Post) (text string, units []int) {
+	var best []int
+	for _, sec := range p.Sections {
+		for _, id := range sec.Units {
+			if s.summarizes(id) {
+				best = append(best, id)
+			}
+		}
+	}
+	main := s.main()
+	score := func(id int) float64 {
+		x := s.Units[id].score
+		if s.Units[id].Source == main {
+			x += titleWeight
+		}
+		if slices.Contains(p.KeyPoints, id) {
+			x += figureBonus
+		}
+		return x
+	}
+	slices.SortStableFunc(best, func(a, b int) int { return cmp.Compare(score(b), score(a)) })
+	runes := 0
+	for _, id := range best {
+		n := utf8.RuneCountInString(s.line(id)) + 1
+		if len(units) == summaryUnits || runes > 0 && runes+n > summaryRunes {
+			break
+		}
+		if len(units) > 0 && cosine(s.Units[id].terms, s.Units[units[0]].terms) > sameStory {
+			continue
+		}
+		runes += n
+		units = append(units, id)
+	}
+	slices.Sort(units)
+	var lines []string
+	for _, id := range units {
+		lines = append(lines, s.line(id))
+	}
+	return strings.Join(lines, " "), units
+}
+
+// sameStory is the cosine from which on two sentences of a summary say too much of the same.
+const sameStory = 0.5
+
+// summarizes tells whether a sentence can stand in a summary.
+func (s *Survey) summarizes(id int) bool {
+	u := s.Units[id]
+	if u.Kind != Sentence || u.leans || u.intro || s.thin(id) || u.Words < s.scaled(u.Source, shortPoint) || question.MatchString(s.Quote(id)) {
+		return false
+	}
+	line := s.line(id)
+	return utf8.RuneCountInString(line) < summaryRunes && !strings.ContainsAny(line, "*_`[]<>\\|~{}")
+}
+
+// line is the text of a sentence without escapes.
+func (s *Survey) line(id int) string {
+	quote := s.Quote(id)
+	_, edits := s.Render(id, -1)
+	edits = slices.DeleteFunc(edits, func(e cite.Edit) bool { return e.Kind == cite.Escape })
+	text, err := cite.Apply(quote, edits)
+	if err != nil { // fewer edits of those that fit fit as well
+		return quote
+	}
+	return text
+}
+
+// Tags are up to n key phrases that name what the sources are about.
+func (s *Survey) Tags(n int) []string {
+	return slices.Clone(s.Phrases[:min(n, len(s.Phrases))])
+}
