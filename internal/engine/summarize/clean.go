@@ -2,6 +2,7 @@ package summarize
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -149,6 +150,7 @@ func columns(line string) []int {
 // question, with something below them. A text that has headings stays as it is.
 func sectioned(t extract.Text) extract.Text {
 	const few = 2
+	t = undated(t)
 	var at []int
 	for i, e := range t.Elements {
 		if e.Kind == extract.Heading && i > 0 {
@@ -185,6 +187,38 @@ func sectioned(t extract.Text) extract.Text {
 	}
 	t.Elements = elements
 	return t
+}
+
+// undated makes plain lines of headings that are nothing but a date.
+func undated(t extract.Text) extract.Text {
+	dates := map[string]bool{}
+	elements := t.Elements
+	for i, e := range t.Elements {
+		if s := t.Content[e.Start:e.End]; e.Kind == extract.Heading && isDate(s) {
+			if len(dates) == 0 {
+				elements = slices.Clone(t.Elements)
+			}
+			dates[s] = true
+			elements[i].Kind, elements[i].Level = extract.Paragraph, 0
+		}
+	}
+	if len(dates) == 0 {
+		return t
+	}
+	for i, e := range elements {
+		if slices.ContainsFunc(e.HeadingPath, func(h string) bool { return dates[h] }) {
+			elements[i].HeadingPath = slices.DeleteFunc(slices.Clone(e.HeadingPath), func(h string) bool { return dates[h] })
+		}
+	}
+	t.Elements = elements
+	return t
+}
+
+var dateWords = regexp.MustCompile(`(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|tues|wed|wednes|thu|thurs|fri|sat|satur|sun)(uary|ruary|ch|il|e|y|ust|t|tember|ober|ember|day)?\b|[년월일화수목금토요()]|\b(st|nd|rd|th|of)\b`)
+
+// isDate tells a text that is a date and nothing else.
+func isDate(s string) bool {
+	return firstDate(s) > 0 && !strings.ContainsFunc(dateWords.ReplaceAllString(s, ""), unicode.IsLetter)
 }
 
 // isSideHeading tells whether an element is a line that heads what follows.

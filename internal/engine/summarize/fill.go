@@ -533,6 +533,7 @@ const (
 	shortPoint, longPoint = 7, 36
 	figurePoint           = 0.4
 	pointWords            = 20 // about
+	labelWords            = 3  // of a line above a list that says nothing itself: "Decisions:"
 )
 
 // keyPoints are the best sentences of different sections that stand alone.
@@ -549,7 +550,7 @@ func (f *filling) keyPoints(sections []Filled) []int {
 			if u.leans || u.intro || u.Words < s.scaled(u.Source, shortPoint) || u.Words > s.scaled(u.Source, longPoint) || s.thin(id) {
 				continue
 			}
-			if u.Kind != Sentence && (u.Kind != Item || u.lead >= 0 || !isSentence(s.Quote(id)) || startsLow(s.Quote(id))) {
+			if u.Kind != Sentence && (u.Kind != Item || u.lead >= 0 && s.Units[u.lead].Words > labelWords || !isSentence(s.Quote(id)) || startsLow(s.Quote(id))) {
 				continue
 			}
 			if at < 0 || f.point(id) > f.point(at) {

@@ -188,7 +188,7 @@ func (s *Survey) contentRuns(text, lang string) [][]word {
 			flush()
 		}
 		if ok {
-			w.noun = nouns[before] || strings.HasSuffix(w.shown, "s") && begins(text[:start])
+			w.noun = nouns[before] || vague[before] || uncounted[before] || strings.HasSuffix(w.shown, "s") && begins(text[:start])
 			run = append(run, w)
 		}
 		end, before = at, strings.ToLower(text[start:at])
@@ -211,7 +211,7 @@ func (v *Survey) contentWord(s, stem string, begins bool) (word, bool) {
 		letters++
 	}
 	low := strings.ToLower(s)
-	if stem == "" || letters < 3 || strings.HasSuffix(low, "ly") || strings.HasSuffix(low, "ed") || vague[low] || uncounted[low] {
+	if stem == "" || letters < 3 || strings.HasSuffix(low, "ly") || strings.HasSuffix(low, "ed") || vague[low] || uncounted[low] || verbs[low] {
 		return word{}, false
 	}
 	if begins && !v.names[s] && s != strings.ToUpper(s) {
@@ -254,7 +254,9 @@ var vague = func() map[string]bool {
 var uncounted = func() map[string]bool {
 	m := map[string]bool{}
 	for w := range strings.FieldsSeq(`hour hours minute minutes second seconds morning evening night today yesterday tomorrow instead whether whole once twice again already still
-		longer shorter higher lower more most half quarter kind case cases example examples item items name names`) {
+		longer shorter higher lower more most half quarter kind case cases example examples item items name names
+		pay pays stay stays asked ask helps help works work shows show needs opening closing open close warm cold back front move moves moving long short high low
+		full empty free own ready early late`) {
 		m[w] = true
 	}
 	return m

@@ -213,6 +213,11 @@ func (s *Survey) counts(a, b int) bool {
 // apart is from how many words on a sentence is set apart as a quotation.
 const apart = 50
 
+// Introduces tells whether a unit announces what follows it ("There are three ways:") from a line of its own.
+func (s *Survey) Introduces(unit int) bool {
+	return s.Units[unit].intro && (unit == 0 || !s.SameParagraph(unit-1, unit))
+}
+
 // SetsApart tells whether a unit is shown as a block quote: one in its source, or a long sentence.
 func (s *Survey) SetsApart(unit int) bool {
 	u := s.Units[unit]
@@ -235,16 +240,18 @@ func (s *Survey) SameParagraph(a, b int) bool {
 // titleOf is the best name of a source for people.
 func titleOf(src Source) string {
 	for _, t := range []string{src.Title, src.Text.Title} {
-		if t = oneLine(t); t != "" {
+		if t = oneLine(t); t != "" && !isDate(t) {
 			return quiet(t)
 		}
 	}
-	for _, e := range src.Text.Elements {
-		if e.Kind == extract.Heading {
-			return quiet(oneLine(src.Text.Content[e.Start:e.End]))
+	t := firstLine(src)
+	for i, e := range src.Text.Elements {
+		h := oneLine(src.Text.Content[e.Start:e.End])
+		if e.Kind == extract.Heading && !isDate(h) && (i == 0 || t == "") {
+			return quiet(h)
 		}
 	}
-	if t := firstLine(src); t != "" {
+	if t != "" {
 		return quiet(t)
 	}
 	name := src.Name

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"byline/internal/engine/cite"
@@ -83,7 +84,17 @@ func (s *Survey) line(id int) string {
 	return text
 }
 
-// Tags are up to n key phrases that name what the sources are about.
+// Tags are up to n key phrases that name what the sources are about, those in the language of most sources first.
 func (s *Survey) Tags(n int) []string {
-	return slices.Clone(s.Phrases[:min(n, len(s.Phrases))])
+	out := slices.Clone(s.Phrases)
+	if s.Language == "ko" {
+		foreign := func(t string) int {
+			if strings.ContainsFunc(t, func(r rune) bool { return unicode.Is(unicode.Hangul, r) }) {
+				return 0
+			}
+			return 1
+		}
+		slices.SortStableFunc(out, func(a, b string) int { return foreign(a) - foreign(b) })
+	}
+	return out[:min(n, len(out))]
 }

@@ -277,7 +277,7 @@ func startsLow(s string) bool {
 }
 
 var (
-	boilerplate = regexp.MustCompile(`(?i)all rights reserved|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|^page \d+( of \d+)?$|\bthis page (is )?intentionally left blank|^(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|무단\s*(전재|복제)|저작권자`)
+	boilerplate = regexp.MustCompile(`(?i)all rights reserved|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|^page \d+( of \d+)?$|\bthis page (is )?intentionally left blank|^(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|^((with )?(kind|best|warm) regards|yours (sincerely|faithfully|truly))\b|^(dear (colleagues|all|sir|madam|members|readers)|hi all|hello everyone)[,.!]?$|^(unsubscribe|share this|print this page|back to top|skip to (main )?content)\b|^confidential\b.{0,60}$|^\d{1,4} ?/ ?\d{1,4}$|^- ?\d{1,4} ?-$|무단\s*(전재|복제|배포)|저작권자|^(감사합니다|안녕하세요|안녕하십니까)[.!]?$|^\d{1,4}\s?쪽$`)
 	linkOnly    = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
 )
 
@@ -291,7 +291,8 @@ var pointers = func() map[string]bool {
 	for w := range strings.FieldsSeq(`it its they their them this that these those he his him she her such both neither either former latter here there
 		otherwise instead however moreover furthermore additionally also besides nevertheless nonetheless still meanwhile indeed and but so or yet thus hence therefore
 		consequently finally similarly likewise then again another others one
-		그는 그녀는 그것은 그들은 이는 이것은 이들은 이를 이에 이러한 이런 그런 그러한 그중 이 그 저 해당 이와 이처럼 그러나 그런데 그리고 하지만 또한 따라서 그래서 그러므로 게다가 한편 반면 즉 이때 이후 그럼에도 그때 그래도 그러면 그렇지만 이어서 아울러 나머지 둘 모두`) {
+		그는 그녀는 그것은 그들은 이는 이것은 이들은 이를 이에 이러한 이런 그런 그러한 그중 이 그 저 해당 이와 이처럼 그러나 그런데 그리고 하지만 또한 따라서 그래서 그러므로 게다가 한편 반면 즉 이때 이후 그럼에도 그때 그래도 그러면 그렇지만 이어서 아울러 나머지 둘 모두
+		그녀의 그의 이것이 그것이 이것을 그것을 이로써 이로 인해 이에따라 그리하여 더구나 반면에 결국 이어 그다음 이러한 그러한 이와같이 마찬가지로 이날 그날 당시 이곳 그곳 여기 거기`) {
 		m[w] = true
 	}
 	return m
@@ -302,9 +303,15 @@ var pointing = regexp.MustCompile(`^(?i)(as a result|for (example|instance)|in (
 // concluding are connectives within the first words of a sentence ("The office therefore ...").
 var concluding = regexp.MustCompile(`^\S+(?: \S+){0,4} (?:therefore|thus|hence|consequently|however|nevertheless|moreover|furthermore|likewise|instead)\b`)
 
+// itself are words by which a text speaks of itself as a whole: that points at nothing before it.
+var itself = regexp.MustCompile(`^(?i)this (policy|document|report|guide|manual|plan|paper|page|handbook|agreement|contract|notice|study|specification|standard|survey|article|book|letter|newsletter|overview|list|website|site|project|programme|program|service|product)\b|^(이|본) (문서|보고서|안내서?|지침|규정|규칙|계획서?|자료|약관|계약|논문|조사|연구|사업|제품|글|책자?|매뉴얼|설명서)(는|은|에|의|가|이|를|을|에서|에서는)? `)
+
 // leans tells whether a sentence begins by pointing at the one before it.
 func leans(s string) bool {
 	s = strings.TrimLeft(s, `"'“‘(*_`)
+	if itself.MatchString(s) {
+		return false
+	}
 	word, _, _ := strings.Cut(s, " ")
 	word = strings.ToLower(strings.TrimRight(word, ",."))
 	if word == "there" || word == "here" || word == "one" || word == "another" {
