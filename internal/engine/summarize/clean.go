@@ -44,6 +44,9 @@ func contents(t extract.Text) map[int]bool {
 			last = p
 		}
 		row = append(row, i)
+		if e.Kind != extract.Heading && len(t.Pages) > 0 && inIndex(t, i) {
+			out[i] = true
+		}
 		if leaders := strings.Count(text, "....") + strings.Count(text, ". . . ."); leaders > 0 {
 			out[i] = true
 		}
@@ -53,6 +56,21 @@ func contents(t extract.Text) map[int]bool {
 	}
 	flush()
 	return out
+}
+
+// inIndex tells whether an element stands among lines that end with numbers of pages, as those of an index do.
+func inIndex(t extract.Text, i int) bool {
+	const near, most = 3, 4
+	n := 0
+	for j := max(0, i-near); j <= min(len(t.Elements)-1, i+near); j++ {
+		e := t.Elements[j]
+		for _, p := range pageNumbers(t.Content[e.Start:e.End]) {
+			if p <= len(t.Pages)+most {
+				n++
+			}
+		}
+	}
+	return n >= most
 }
 
 var pageLine = regexp.MustCompile(`^\D.*?[\pL)\]?!"'”’][ .\x{2026}\t]+(\d{1,4})$|^\d+(?:\.\d+)*\.?[ \t]+\pL.*?[ .\x{2026}\t](\d{1,4})$`)
@@ -226,7 +244,7 @@ func isSideHeading(t extract.Text, i int) bool {
 	const long, manyRunes = 10, 70
 	e := t.Elements[i]
 	s := t.Content[e.Start:e.End]
-	if e.Kind != extract.Paragraph || strings.Contains(s, "\n") || utf8.RuneCountInString(s) > manyRunes || len(strings.Fields(s)) > long || boilerplate.MatchString(s) {
+	if e.Kind != extract.Paragraph || strings.Contains(s, "\n") || utf8.RuneCountInString(s) > manyRunes || len(strings.Fields(s)) > long || isBoilerplate(s) {
 		return false
 	}
 	first, _ := utf8.DecodeRuneInString(s)

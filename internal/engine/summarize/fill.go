@@ -261,9 +261,11 @@ func strength(u Unit, evidence []Evidence) float64 {
 }
 
 const (
-	chain     = 3   // sentences that need each other
-	longList  = 8   // items; of a longer list only the best are taken
-	factBonus = 0.9 // of lists and tables: most facts of private documents stand there
+	chain      = 3   // sentences that need each other
+	longList   = 8   // items; of a longer list only the best are taken
+	shortItems = 24  // of a list that is taken whole all the same when it has few words
+	shortList  = 70  // words
+	factBonus  = 0.9 // of lists and tables: most facts of private documents stand there
 )
 
 // block puts a unit together with what it can't stand without; ok is false where that is not to be had, and an item
@@ -285,7 +287,7 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 		if u.Kind == Table {
 			b.score += factBonus
 		}
-	case question.MatchString(s.Quote(id)): // only with what answers it
+	case asks(s.Quote(id)): // only with what answers it
 		if id+1 == len(s.Units) || !s.follows(id+1) || s.Units[id+1].outside {
 			return b, false
 		}
@@ -341,14 +343,18 @@ func (s *Survey) namesOne(id int) bool {
 func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	s := f.survey
 	first, last := id, id
-	for id-first < longList && s.besideItem(first) {
+	for id-first < shortItems && s.besideItem(first) {
 		first--
 	}
-	for last-first < longList && last+1 < len(s.Units) && s.besideItem(last+1) {
+	for last-first < shortItems && last+1 < len(s.Units) && s.besideItem(last+1) {
 		last++
 	}
 	u := s.Units[id]
-	if last-first >= longList {
+	all := 0
+	for v := first; v <= last; v++ {
+		all += s.Units[v].Words
+	}
+	if n := last - first; n >= longList && (n >= shortItems || all > shortList) {
 		first, last = id, id
 	} else if f.listed[first] {
 		return b, false
@@ -375,7 +381,7 @@ func (s *Survey) leadOf(u Unit) []int {
 	switch {
 	case u.lead < 0:
 		return nil
-	case s.Units[u.lead].leans && s.follows(u.lead) && !s.Units[u.lead-1].outside:
+	case s.Units[u.lead].leans && s.follows(u.lead) && !s.Units[u.lead-1].outside && !s.Units[u.lead-1].leans:
 		return []int{u.lead - 1, u.lead}
 	}
 	return []int{u.lead}
@@ -533,7 +539,7 @@ const (
 	shortPoint, longPoint = 7, 36
 	figurePoint           = 0.4
 	pointWords            = 20 // about
-	labelWords            = 3  // of a line above a list that says nothing itself: "Decisions:"
+	labelWords            = 2  // of a line above a list that says nothing itself: "Decisions:"
 )
 
 // keyPoints are the best sentences of different sections that stand alone.

@@ -256,7 +256,7 @@ var uncounted = func() map[string]bool {
 	for w := range strings.FieldsSeq(`hour hours minute minutes second seconds morning evening night today yesterday tomorrow instead whether whole once twice again already still
 		longer shorter higher lower more most half quarter kind case cases example examples item items name names
 		pay pays stay stays asked ask helps help works work shows show needs opening closing open close warm cold back front move moves moving long short high low
-		full empty free own ready early late`) {
+		full empty free own within without place places top bottom ready early late`) {
 		m[w] = true
 	}
 	return m

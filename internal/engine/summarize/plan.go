@@ -97,7 +97,7 @@ func (s *Survey) Plan(w Wish) []Section {
 }
 
 // leftOut are headings of what is no part of a text's story.
-var leftOut = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(references|bibliography|(table of )?contents|acknowledge?ments?|licen[cs]e|index|about (the|this) (author|document)|imprint|contact|appendix.*|changelog|footnotes|further reading|see also|참고\s?문헌|목차|감사의 (글|말)|부록.*|색인|연락처)$`)
+var leftOut = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(references|bibliography|(table of )?contents|acknowledge?ments?|licen[cs]e|index|about (the|this) (author|document)|imprint|contact|appendix.*|changelog|footnotes|further reading|see also|.{0,30} index|.{0,40} (free documentation|public) licen[cs]e.*|copying( information)?|copyright( notice)?|legal notice|disclaimer|privacy( policy)?|\pL|참고\s?(문헌|자료)|목차|차례|감사의 (글|말)|부록.*|색인|연락처|문의처?|찾아보기|저작권( 안내)?|각주|개정 이력|변경 이력)$`)
 
 // group is the material for one heading: sections of sources with the same one.
 type group struct {
@@ -183,7 +183,7 @@ func (s *Survey) groups() []group {
 		if l.title != "" {
 			title, origin = l.title, Suggested
 		}
-		if leftOut.MatchString(title) {
+		if leftOut.MatchString(title) || slices.ContainsFunc(s.below(l), func(h string) bool { return leftOut.MatchString(h) }) {
 			continue
 		}
 		words, score := s.worth(l)

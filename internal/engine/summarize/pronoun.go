@@ -18,7 +18,7 @@ func (s *Survey) resolve(id int) ([]cite.Edit, bool) {
 	}
 	quote, before := s.Quote(id), s.Quote(id-1)
 	at, pronoun, ok := cite.LeadingPronoun(quote)
-	if !ok || expletive.MatchString(quote[at:]) || question.MatchString(before) {
+	if !ok || expletive.MatchString(quote[at:]) || asks(before) {
 		return nil, false
 	}
 	if e, leads := cite.LeadingConnective(before); leads {

@@ -214,6 +214,11 @@ const (
 // question tells sentences that ask, or tell of somebody who asks: without the answer they leave a reader with nothing.
 var question = regexp.MustCompile(`[?？]["'”’)]*$|\bask(s|ed)? (why|whether|how|what|when|where|who|if|about)\b|(인지|는지|냐고) (묻|물)`)
 
+// asks tells whether a sentence is a question or tells of one.
+func asks(s string) bool {
+	return (strings.ContainsAny(s, "?？묻물") || strings.Contains(s, "ask")) && question.MatchString(s)
+}
+
 // rank scores all units: sentences vote for earlier ones of their section, sections for earlier ones of their source, and
 // sources for each other.
 func (s *Survey) rank() {
@@ -255,7 +260,7 @@ func (s *Survey) rank() {
 		if u.Kind == Sentence && u.Words > s.scaled(u.Source, longWords) {
 			u.score -= longPenalty
 		}
-		if question.MatchString(text) || signpost.MatchString(text) {
+		if asks(text) || signpost.MatchString(text) {
 			u.score -= questionPenalty
 		}
 	}
@@ -274,7 +279,7 @@ var years = regexp.MustCompile(`\b(19|20)\d\d\b`)
 
 // hasFigure tells whether a text has a number that is more than a year.
 func hasFigure(text string) bool {
-	return strings.ContainsAny(years.ReplaceAllString(text, ""), "0123456789")
+	return strings.ContainsAny(text, "0123456789") && strings.ContainsAny(years.ReplaceAllString(text, ""), "0123456789")
 }
 
 // rankSections adds to each unit how central its section is, and gives each source's vector.

@@ -65,7 +65,7 @@ const sameStory = 0.5
 // summarizes tells whether a sentence can stand in a summary.
 func (s *Survey) summarizes(id int) bool {
 	u := s.Units[id]
-	if u.Kind != Sentence || u.leans || u.intro || s.thin(id) || u.Words < s.scaled(u.Source, shortPoint) || question.MatchString(s.Quote(id)) {
+	if u.Kind != Sentence || u.leans || u.intro || s.thin(id) || u.Words < s.scaled(u.Source, shortPoint) || asks(s.Quote(id)) {
 		return false
 	}
 	line := s.line(id)

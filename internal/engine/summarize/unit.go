@@ -277,13 +277,26 @@ func startsLow(s string) bool {
 }
 
 var (
-	boilerplate = regexp.MustCompile(`(?i)all rights reserved|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|^page \d+( of \d+)?$|\bthis page (is )?intentionally left blank|^(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|^((with )?(kind|best|warm) regards|yours (sincerely|faithfully|truly))\b|^(dear (colleagues|all|sir|madam|members|readers)|hi all|hello everyone)[,.!]?$|^(unsubscribe|share this|print this page|back to top|skip to (main )?content)\b|^confidential\b.{0,60}$|^\d{1,4} ?/ ?\d{1,4}$|^- ?\d{1,4} ?-$|무단\s*(전재|복제|배포)|저작권자|^(감사합니다|안녕하세요|안녕하십니까)[.!]?$|^\d{1,4}\s?쪽$`)
-	linkOnly    = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
+	opening  = regexp.MustCompile(`^(?i)(?:permission is (hereby )?granted\b|page \d+( of \d+)?$|(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|((with )?(kind|best|warm) regards|yours (sincerely|faithfully|truly))\b|(dear (colleagues|all|sir|madam|members|readers)|hi all|hello everyone)[,.!]?$|(unsubscribe|share this|print this page|back to top|skip to (main )?content)\b|confidential\b.{0,60}$|\d{1,4} ?/ ?\d{1,4}$|- ?\d{1,4} ?-$|(감사합니다|안녕하세요|안녕하십니까)[.!]?$|\d{1,4}\s?쪽$)`)
+	anywhere = regexp.MustCompile(`(?i)all rights reserved|a copy of the licen[cs]e is included|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|\bthis page (is )?intentionally left blank|무단\s*(전재|복제|배포)|저작권자`)
+	linkOnly = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
 )
 
-func isBoilerplate(s string) bool { return boilerplate.MatchString(s) || isLinkOnly(s) }
+// noticeWords are what one of the notices anywhere holds; to look for them takes far less time than the pattern.
+var noticeWords = []string{"rights reserved", "©", "opyright", "OPYRIGHT", "ookie", "ubscribe", "lick here", "eft blank", "licen", "무단", "저작권자", "RIGHTS RESERVED"}
 
-func isLinkOnly(s string) bool { return linkOnly.MatchString(strings.TrimSpace(s)) }
+// isBoilerplate tells lines that belong to the form of a page or a letter and not to what it says.
+func isBoilerplate(s string) bool {
+	if opening.MatchString(s) || isLinkOnly(s) {
+		return true
+	}
+	return slices.ContainsFunc(noticeWords, func(w string) bool { return strings.Contains(s, w) }) && anywhere.MatchString(s)
+}
+
+func isLinkOnly(s string) bool {
+	s = strings.TrimSpace(s)
+	return s != "" && strings.ContainsAny(s[:1], "![<hH") && linkOnly.MatchString(s)
+}
 
 // pointers are the words at the begin of a sentence that point back at the one before.
 var pointers = func() map[string]bool {
