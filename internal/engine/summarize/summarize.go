@@ -128,9 +128,9 @@ func Read(sources []Source) *Survey {
 			languages = append(languages, src.Language)
 		}
 		s.Titles = append(s.Titles, titleOf(*src))
-		s.titled = append(s.titled, hasTitle(*src))
 		s.numbered = append(s.numbered, countNumbers(src.Text))
 		src.Text = sectioned(src.Text)
+		s.titled = append(s.titled, hasTitle(*src))
 	}
 	for _, l := range languages { // the first of the most frequent
 		if s.Language == "" || votes[l] > votes[s.Language] {
@@ -310,7 +310,7 @@ func capital(s string) string {
 // cut makes the units of a source.
 func (s *Survey) cut(source int) {
 	src := s.Sources[source]
-	c := cutter{survey: s, source: source, text: src.Text.Content, repeated: repeats(src.Text), contents: contents(src.Text)}
+	c := cutter{survey: s, source: source, text: src.Text.Content, repeated: repeats(src.Text), contents: contents(src.Text), leaf: -1}
 	for i, e := range src.Text.Elements {
 		if e.Kind == extract.Heading {
 			c.leaf = -1
@@ -319,7 +319,7 @@ func (s *Survey) cut(source int) {
 		if c.contents[i] {
 			continue
 		}
-		if c.leaf < 0 || i == 0 || !slices.Equal(s.sections[c.leaf].path, e.HeadingPath) {
+		if c.leaf < 0 || !slices.Equal(s.sections[c.leaf].path, e.HeadingPath) {
 			s.sections = append(s.sections, leaf{source: source, path: e.HeadingPath})
 			s.vocabulary.intern(strings.Join(e.HeadingPath, "\n"), src.Language)
 			c.leaf = len(s.sections) - 1
@@ -330,17 +330,21 @@ func (s *Survey) cut(source int) {
 
 // Title is a title for the post: that of its main source, or of the next one that is about a thing and not a row of notes.
 func (s *Survey) Title() string {
-	best := s.main()
-	for _, i := range s.central {
-		if !s.isSuperseded(i) && !loose.MatchString(s.Titles[i]) {
-			best = i
-			break
-		}
-	}
+	best := s.titling()
 	if best < 0 {
 		return ""
 	}
 	return s.unnumbered(plain(s.Titles[best], s.Sources[best].Markdown), best)
+}
+
+// titling is the source that gives the post its title, -1 when there is none.
+func (s *Survey) titling() int {
+	for _, i := range s.central {
+		if !s.isSuperseded(i) && !loose.MatchString(s.Titles[i]) {
+			return i
+		}
+	}
+	return s.main()
 }
 
 // loose are titles of texts in which all sorts of things stand.

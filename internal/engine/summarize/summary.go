@@ -14,6 +14,7 @@ import (
 const (
 	summaryRunes = 300
 	summaryUnits = 2
+	ofTitle      = 0.6 // for a sentence of the source that gives the post its title
 )
 
 // Summary gives the one or two best sentences of a post, word for word, as one line without Markdown: for lists of posts and the heads of
@@ -27,11 +28,11 @@ func (s *Survey) Summary(p Post) (text string, units []int) {
 			}
 		}
 	}
-	main := s.main()
+	main := s.titling()
 	score := func(id int) float64 {
 		x := s.Units[id].score
 		if s.Units[id].Source == main {
-			x += titleWeight
+			x += ofTitle
 		}
 		if slices.Contains(p.KeyPoints, id) {
 			x += figureBonus
@@ -51,7 +52,9 @@ func (s *Survey) Summary(p Post) (text string, units []int) {
 		runes += n
 		units = append(units, id)
 	}
-	slices.Sort(units)
+	if len(units) == summaryUnits && s.Units[units[0]].Source == s.Units[units[1]].Source {
+		slices.Sort(units)
+	}
 	var lines []string
 	for _, id := range units {
 		lines = append(lines, s.line(id))
