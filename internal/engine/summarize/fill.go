@@ -35,6 +35,7 @@ const (
 	shortUnit     = 8   // words
 	manyBlocks    = 300 // the best of a section, among which is chosen
 	tableShare    = 2   // a table may take this part (1/2) of all words
+	firstShare    = 4   // the first block of a section may take this part (1/4) of all words
 	smallTable    = 120 // words that are no matter
 )
 
@@ -179,7 +180,7 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 		}
 		path, known := above[u.section]
 		if !known {
-			path = s.lookup(strings.Join(u.HeadingPath, "\n"), s.Sources[u.Source].Language)
+			path = s.lookup(s.Titles[u.Source]+"\n"+strings.Join(u.HeadingPath, "\n"), s.Sources[u.Source].Language)
 			above[u.section] = path
 		}
 		own, both := 0.0, 0.0
@@ -276,7 +277,10 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 	b = block{units: []int{id}, score: u.score + 2*fit}
 	switch {
 	case u.intro:
-		return b, false
+		if id+1 == len(s.Units) || s.Units[id+1].lead != id || s.Units[id+1].outside {
+			return b, false
+		}
+		return f.block(id+1, fit) // what it introduces is meant as well
 	case u.Kind == Item:
 		return f.list(id, fit)
 	case u.Kind == Table || u.Kind == Code:
@@ -285,7 +289,7 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 		}
 		b.units = append(s.leadOf(u), id)
 		if u.Kind == Table {
-			b.score += factBonus
+			b.score += factBonus + tableBonus/2
 		}
 	case asks(s.Quote(id)): // only with what answers it
 		if id+1 == len(s.Units) || !s.follows(id+1) || s.Units[id+1].outside {
@@ -422,7 +426,11 @@ func (f *filling) take(section, words, units int) {
 		got += f.survey.Units[id].Words
 	}
 	for got < words && f.chosen[section] < units {
-		i := f.best(section, max(words-got, sectionWords/2))
+		space := max(words-got, sectionWords/2)
+		if f.chosen[section] == 0 { // a table may need more, and says more
+			space = max(space, min(smallTable, f.words/firstShare))
+		}
+		i := f.best(section, space)
 		if i < 0 {
 			return
 		}
