@@ -70,7 +70,10 @@ const longParagraph = 400
 
 func (r *round) section(id string, s summarize.Filled) *piece {
 	p := &piece{id: id, title: s.Title}
-	title := markdown.Escape(s.Title)
+	if s.Origin == summarize.FromSource && s.Title == r.plan.Title { // the same heading twice says nothing
+		p.title = r.labels.overview
+	}
+	title := markdown.Escape(p.title)
 	if s.Origin == summarize.Suggested {
 		title += " *(" + r.labels.suggested + ")*"
 	}

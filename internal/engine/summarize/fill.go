@@ -157,9 +157,14 @@ func (f *filling) candidates(sections []Section, found [][]Evidence) {
 func (f *filling) fitLeaves(sec Section, evidence []Evidence) []float64 {
 	fit := make([]float64, len(f.survey.Units))
 	for _, l := range sec.Leaves {
+		path := f.survey.below(f.survey.sections[l])
+		deeper := len(path) > 1 && f.survey.unnumbered(path[len(path)-1], f.survey.sections[l].source) != sec.Title
 		for _, id := range f.survey.sections[l].units {
 			if u := f.survey.Units[id]; !u.outside {
 				fit[id] = 1 + foundBonus*strength(u, evidence)
+				if deeper && u.Kind == Item && u.lead < 0 { // what it is a list of is said by a heading that the post has not
+					fit[id] /= 2
+				}
 			}
 		}
 	}
@@ -441,7 +446,11 @@ func (f *filling) take(section, words, units int) {
 // more takes from all sections until the words are reached or the material is at its end.
 func (f *filling) more() {
 	limit := max(manyUnits, f.words/(shortUnit*max(1, len(f.blocks))))
-	for f.total < f.words*95/100 {
+	enough := f.words * 95 / 100
+	if f.survey.have() <= f.words { // nothing need be left out
+		enough = f.words
+	}
+	for f.total < enough {
 		section, block := -1, -1
 		bestScore := 0.0
 		for i := range f.blocks {

@@ -338,7 +338,7 @@ func (s *Survey) headingOf(l leaf) string {
 }
 
 // unspecific are headings that say something only below the title of their own source.
-var unspecific = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(executive summary|summary|overview|introduction|background|abstract|general|about|preface|foreword|conclusions?|개요|요약|소개|서론|머리말|배경|결론|들어가며|맺음말)$`)
+var unspecific = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(executive summary|summary|overview|introduction|background|abstract|general|about|preface|foreword|conclusions?|개요|요약|소개|서론|머리말|배경|결론|들어가며|맺음말|how to (?:read|use) (?:the|this) \w+|notes?|remarks|표 읽는 법|비고|참고)$`)
 
 // hasTitle tells whether a source's first heading is above all others.
 func hasTitle(src Source) bool {

@@ -278,7 +278,7 @@ func startsLow(s string) bool {
 
 var (
 	opening  = regexp.MustCompile(`^(?i)(?:permission is (hereby )?granted\b|page \d+( of \d+)?$|(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|((with )?(kind|best|warm) regards|yours (sincerely|faithfully|truly))\b|(dear (colleagues|all|sir|madam|members|readers)|hi all|hello everyone)[,.!]?$|(unsubscribe|share this|print this page|back to top|skip to (main )?content)\b|confidential\b.{0,60}$|\d{1,4} ?/ ?\d{1,4}$|- ?\d{1,4} ?-$|(감사합니다|안녕하세요|안녕하십니까)[.!]?$|\d{1,4}\s?쪽$)`)
-	anywhere = regexp.MustCompile(`(?i)all rights reserved|a copy of the licen[cs]e is included|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|\bthis page (is )?intentionally left blank|무단\s*(전재|복제|배포)|저작권자`)
+	anywhere = regexp.MustCompile(`(?i)all rights reserved|a copy of the licen[cs]e is included|©|\bcopyright (?:\(?c\)? )?\d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|\bthis page (is )?intentionally left blank|무단\s*(전재|복제|배포)|저작권자`)
 	linkOnly = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
 )
 
