@@ -70,7 +70,7 @@ const longParagraph = 400
 
 func (r *round) section(id string, s summarize.Filled) *piece {
 	p := &piece{id: id, title: s.Title}
-	if s.Origin == summarize.FromSource && s.Title == r.plan.Title { // the same heading twice says nothing
+	if s.Origin == summarize.FromSource && s.Title == r.title() { // the same heading twice says nothing
 		p.title = r.labels.overview
 	}
 	title := markdown.Escape(p.title)

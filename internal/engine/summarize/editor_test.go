@@ -119,3 +119,23 @@ func TestTags(t *testing.T) {
 		}
 	}
 }
+
+// No heading stands twice, whether it was asked for or comes from a source.
+func TestHeadingsOnce(t *testing.T) {
+	s := summarize.Read([]summarize.Source{source(t, "a.md", "# Village\n\n## Bees\n\n"+topics[0]+"\n\n## The bridge\n\n"+topics[2]+"\n")})
+	for _, c := range []struct {
+		wish summarize.Wish
+		want []string
+	}{
+		{summarize.Wish{Outline: []string{"Bees", "bees ", "", "Bridge"}}, []string{"Bees", "Bridge"}},
+		{summarize.Wish{Topics: []string{"bees", "BEES"}}, []string{"Bees", "The bridge"}},
+	} {
+		var got []string
+		for _, sec := range s.Plan(c.wish) {
+			got = append(got, sec.Title)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", c.wish, diff)
+		}
+	}
+}

@@ -71,8 +71,14 @@ func (s *Survey) have() int {
 // Plan chooses the headings: the user's outline, else the topics and what else the sources are about, else that alone.
 func (s *Survey) Plan(w Wish) []Section {
 	var out []Section
+	told := map[string]bool{}
+	fresh := func(title string) bool { // no heading stands twice
+		key := strings.ToLower(title)
+		defer func() { told[key] = true }()
+		return key != "" && !told[key]
+	}
 	for _, t := range w.Outline {
-		if t = oneLine(t); t != "" {
+		if t = oneLine(t); fresh(t) {
 			out = append(out, Section{Title: t, Origin: FromOutline, Query: t})
 		}
 	}
@@ -80,7 +86,7 @@ func (s *Survey) Plan(w Wish) []Section {
 		return out
 	}
 	for _, t := range w.Topics {
-		if t = oneLine(t); t != "" {
+		if t = oneLine(t); fresh(t) {
 			out = append(out, Section{Title: capital(t), Origin: FromTopic, Query: t})
 		}
 	}
@@ -94,6 +100,7 @@ func (s *Survey) Plan(w Wish) []Section {
 			own = suggested
 		}
 	}
+	own = slices.DeleteFunc(own, func(sec Section) bool { return !fresh(sec.Title) })
 	return append(out, own...)
 }
 

@@ -181,11 +181,11 @@ func standsApart(table string) bool {
 	pipes := isPipeTable(table)
 	for line := range strings.SplitSeq(table, "\n") {
 		trimmed := strings.TrimLeft(line, " ")
-		if pipes && (len(line)-len(trimmed) >= deep || !strings.Contains(line, "|") || trimmed != "" && strings.ContainsAny(trimmed[:1], ">*+")) || strings.HasPrefix(trimmed, "```") {
+		if pipes && (len(line)-len(trimmed) >= deep || !strings.Contains(line, "|") || trimmed != "" && strings.ContainsAny(trimmed[:1], ">*+") || strings.HasPrefix(trimmed, "- ")) || strings.HasPrefix(trimmed, "```") {
 			return false
 		}
 	}
-	return !pipes || !strings.HasPrefix(strings.TrimLeft(table, " "), "- ")
+	return true
 }
 
 // isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption. The marks may stand around the
