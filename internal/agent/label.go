@@ -3,7 +3,7 @@ package agent
 // labels are the words of the post that are the writer's own.
 type labels struct {
 	box, points, gaps, superseded, sources string
-	suggested, pages                       string
+	overview, suggested, pages             string
 	marked, older, replaced, silent        string // marked has a place for the word, older for the source
 }
 
@@ -11,13 +11,13 @@ var (
 	english = labels{
 		box:    "**Extracted, not rewritten:** every sentence below stands word for word in its source.",
 		points: "Key points", gaps: "Not covered by your sources", superseded: "Superseded sources", sources: "Sources",
-		suggested: "suggested heading", pages: "p.",
+		overview: "Overview", suggested: "suggested heading", pages: "p.",
 		marked: "marked as %s; not quoted", older: "replaced by %s; not quoted", replaced: "not quoted", silent: "read, not quoted",
 	}
 	korean = labels{
 		box:    "**새로 쓰지 않고 발췌한 글입니다.** 아래의 모든 문장은 출처에 적힌 그대로입니다.",
 		points: "핵심 내용", gaps: "자료에 없는 내용", superseded: "대체된 자료", sources: "출처",
-		suggested: "제안된 제목", pages: "쪽:",
+		overview: "개요", suggested: "제안된 제목", pages: "쪽:",
 		marked: "‘%s’ 표시가 있어 인용하지 않음", older: "%s 자료로 대체되어 인용하지 않음", replaced: "인용하지 않음", silent: "읽었으나 인용하지 않음",
 	}
 )

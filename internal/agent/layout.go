@@ -70,14 +70,16 @@ const longParagraph = 400
 
 func (r *round) section(id string, s summarize.Filled) *piece {
 	p := &piece{id: id, title: s.Title}
-	title := markdown.Escape(s.Title)
+	if s.Origin == summarize.FromSource && s.Title == r.title() { // the same heading twice says nothing
+		p.title = r.labels.overview
+	}
+	title := markdown.Escape(p.title)
 	if s.Origin == summarize.Suggested {
 		title += " *(" + r.labels.suggested + ")*"
 	}
 	fmt.Fprintf(&p.text, "## %s\n\n", title)
 	before, begin := -1, p.text.Len()
-	for _, unit := range s.Units {
-		u := r.survey.Units[unit]
+	for i, unit := range s.Units {
 		if before >= 0 {
 			joint := r.joint(before, unit, p.text.Len()-begin)
 			p.text.WriteString(joint)
@@ -85,12 +87,11 @@ func (r *round) section(id string, s summarize.Filled) *piece {
 				begin = p.text.Len()
 			}
 		}
-		switch u.Kind {
-		case summarize.Item:
-			p.text.WriteString("- ")
-		case summarize.Quote:
-			p.text.WriteString("> ")
+		after := -1
+		if i+1 < len(s.Units) {
+			after = s.Units[i+1]
 		}
+		p.text.WriteString(r.survey.Mark(unit, before, after))
 		r.claim(p, unit, before)
 		before = unit
 	}
@@ -105,7 +106,7 @@ func (r *round) joint(before, unit, length int) string {
 	switch {
 	case s.SameList(before, unit):
 		return "\n"
-	case a.Kind != summarize.Sentence || b.Kind != summarize.Sentence:
+	case a.Kind != summarize.Sentence || b.Kind != summarize.Sentence, s.SetsApart(before) || s.SetsApart(unit), s.Introduces(unit):
 		return "\n\n"
 	case s.Follows(unit, before) || s.SameParagraph(before, unit):
 		return " "

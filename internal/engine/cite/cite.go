@@ -16,6 +16,7 @@ type Kind string
 // The edits that leave a quote word for word what it was.
 const (
 	Connective Kind = "connective" // a leading connective ("However,") is dropped; the next letter may become a capital
+	Pronoun    Kind = "pronoun"    // a leading pronoun gives way to what it stands for, in [brackets], as the text right before has it
 	Join       Kind = "join"       // a line break within a sentence becomes a space, or nothing where a hyphen or no space was meant
 	Escape     Kind = "escape"     // a backslash before a mark that would be read as Markdown
 	Unlink     Kind = "unlink"     // marks that lead nowhere outside of the source are dropped: those of a link, whose words stay, and of a footnote
@@ -60,7 +61,7 @@ func Check(text string, start, end int, quote, claim string, edits []Edit) error
 		return err
 	}
 	for _, e := range edits {
-		if !e.allowed(quote) {
+		if !e.allowed(text[:start], quote) {
 			return fmt.Errorf("edit %s at %d may not turn %q into %q", e.Kind, e.At, e.Drop, e.Put)
 		}
 	}
@@ -70,12 +71,15 @@ func Check(text string, start, end int, quote, claim string, edits []Edit) error
 	return nil
 }
 
-// allowed tells whether the edit does only what its kind may. It must fit the quote.
-func (e Edit) allowed(quote string) bool {
+// allowed tells whether the edit does only what its kind may. It must fit the quote; before is the text before that.
+func (e Edit) allowed(before, quote string) bool {
 	switch e.Kind {
 	case Connective:
 		only, ok := LeadingConnective(quote)
-		return ok && e == only
+		n := connectiveEnd(quote) // all of it, where a pronoun behind it is resolved
+		return ok && e == only || n > 0 && e == Edit{Kind: Connective, Drop: quote[:n]}
+	case Pronoun:
+		return e.resolves(before, quote)
 	case Join:
 		return joinsLines(e.Drop, e.Put)
 	case Escape:
@@ -92,8 +96,9 @@ func (e Edit) allowed(quote string) bool {
 var connectives = []string{
 	"However,", "Moreover,", "Furthermore,", "In addition,", "Additionally,", "Also,", "Besides,", "Nevertheless,", "Nonetheless,", "Still,", "Meanwhile,",
 	"For example,", "For instance,", "In fact,", "Indeed,", "And", "But", "So", "Thus,", "Hence,", "Therefore,", "Consequently,", "As a result,", "In short,",
-	"Finally,", "Similarly,", "Likewise,", "On the other hand,", "By contrast,", "In contrast,", "Then,",
+	"Finally,", "Lastly,", "Overall,", "In other words,", "That said,", "Even so,", "Accordingly,", "At the same time,", "In turn,", "Instead,", "Similarly,", "Likewise,", "On the other hand,", "By contrast,", "In contrast,", "Then,",
 	"그러나", "그런데", "그리고", "하지만", "또한", "따라서", "그래서", "그러므로", "게다가", "한편", "반면", "즉,", "예를 들어", "예를 들면",
+	"그렇지만", "그런데도", "그럼에도 불구하고", "더구나", "또", "아울러", "이어서", "결국", "반면에", "이에 따라", "그 결과", "결과적으로", "요컨대,", "마지막으로",
 }
 
 // subjects are the words behind "And", "But" and "So" that show these to be connectives: "But for the grant" and "So far" are none.
@@ -101,6 +106,19 @@ var subjects = strings.Fields("a an the it its they their we our he his she her 
 
 // LeadingConnective gives the edit that drops the connective at the begin of a sentence; ok is false where there is none.
 func LeadingConnective(quote string) (e Edit, ok bool) {
+	n := connectiveEnd(quote)
+	if n == 0 {
+		return Edit{}, false
+	}
+	first, size := utf8.DecodeRuneInString(quote[n:])
+	if up := unicode.ToUpper(first); up != first {
+		return Edit{Kind: Connective, Drop: quote[:n+size], Put: string(up)}, true
+	}
+	return Edit{Kind: Connective, Drop: quote[:n]}, true
+}
+
+// connectiveEnd is where the sentence goes on behind its leading connective, 0 where there is none.
+func connectiveEnd(quote string) int {
 	for _, c := range connectives {
 		if !strings.HasPrefix(quote, c) {
 			continue
@@ -114,14 +132,9 @@ func LeadingConnective(quote string) (e Edit, ok bool) {
 		if rest == "" || len(rest) == len(quote)-n || !comma && c[0] < utf8.RuneSelf && !beginsClause(rest) {
 			continue
 		}
-		n = len(quote) - len(rest)
-		first, size := utf8.DecodeRuneInString(rest)
-		if up := unicode.ToUpper(first); up != first {
-			return Edit{Kind: Connective, Drop: quote[:n+size], Put: string(up)}, true
-		}
-		return Edit{Kind: Connective, Drop: quote[:n]}, true
+		return len(quote) - len(rest)
 	}
-	return Edit{}, false
+	return 0
 }
 
 // beginsClause tells whether a text begins with a subject: a pronoun, an article, a name or a number.

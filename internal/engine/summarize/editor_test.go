@@ -67,7 +67,7 @@ func TestUnspecificHeadings(t *testing.T) {
 	for _, sec := range summarize.Read([]summarize.Source{report, bees}).Plan(summarize.Wish{}) {
 		got = append(got, sec.Title)
 	}
-	want := []string{"Summary", "Swarms", "Report on the bridge", "Costs of the bridge"}
+	want := []string{"Summary", "Costs of the bridge", "Bees of the orchard", "Swarms"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("headings (-want +got):\n%s", diff)
 	}
@@ -116,6 +116,26 @@ func TestTags(t *testing.T) {
 		s := summarize.Read([]summarize.Source{source(t, "a.txt", c.text)})
 		if got := strings.Join(s.Phrases, ", "); got != c.want {
 			t.Errorf("tags %q, want %q", got, c.want)
+		}
+	}
+}
+
+// No heading stands twice, whether it was asked for or comes from a source.
+func TestHeadingsOnce(t *testing.T) {
+	s := summarize.Read([]summarize.Source{source(t, "a.md", "# Village\n\n## Bees\n\n"+topics[0]+"\n\n## The bridge\n\n"+topics[2]+"\n")})
+	for _, c := range []struct {
+		wish summarize.Wish
+		want []string
+	}{
+		{summarize.Wish{Outline: []string{"Bees", "bees ", "", "Bridge"}}, []string{"Bees", "Bridge"}},
+		{summarize.Wish{Topics: []string{"bees", "BEES"}}, []string{"Bees", "The bridge"}},
+	} {
+		var got []string
+		for _, sec := range s.Plan(c.wish) {
+			got = append(got, sec.Title)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", c.wish, diff)
 		}
 	}
 }

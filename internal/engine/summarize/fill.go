@@ -35,6 +35,7 @@ const (
 	shortUnit     = 8   // words
 	manyBlocks    = 300 // the best of a section, among which is chosen
 	tableShare    = 2   // a table may take this part (1/2) of all words
+	firstShare    = 4   // the first block of a section may take this part (1/4) of all words
 	smallTable    = 120 // words that are no matter
 )
 
@@ -45,7 +46,7 @@ func (s *Survey) Fill(sections []Section, found [][]Evidence, words int) Post {
 	if words >= pointsFrom && s.have() > words {
 		words -= pointCount(words) * pointWords
 	}
-	f := filling{survey: s, words: words, used: map[int]bool{}, listed: map[int]bool{}}
+	f := filling{survey: s, words: words, used: map[int]bool{}, silent: map[int]bool{}, listed: map[int]bool{}}
 	f.candidates(sections, found)
 	var p Post
 	var full []Section
@@ -112,6 +113,7 @@ type filling struct {
 	words  int       // to be taken
 	blocks [][]block // of each section
 	used   map[int]bool
+	silent map[int]bool // units that only repeat what was taken
 	listed map[int]bool // first items of lists that are a block already
 	taken  [][]int
 	chosen []int // blocks taken of each section
@@ -155,9 +157,14 @@ func (f *filling) candidates(sections []Section, found [][]Evidence) {
 func (f *filling) fitLeaves(sec Section, evidence []Evidence) []float64 {
 	fit := make([]float64, len(f.survey.Units))
 	for _, l := range sec.Leaves {
+		path := f.survey.below(f.survey.sections[l])
+		deeper := len(path) > 1 && f.survey.unnumbered(path[len(path)-1], f.survey.sections[l].source) != sec.Title
 		for _, id := range f.survey.sections[l].units {
 			if u := f.survey.Units[id]; !u.outside {
 				fit[id] = 1 + foundBonus*strength(u, evidence)
+				if deeper && u.Kind == Item && u.lead < 0 { // what it is a list of is said by a heading that the post has not
+					fit[id] /= 2
+				}
 			}
 		}
 	}
@@ -169,8 +176,8 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 	s := f.survey
 	wanted := s.vocabulary.query(sec.Query, s.languages())
 	above := map[int][]entry{}
-	fit := make([]float64, len(s.Units))
-	enough := make([]float64, len(s.Units)) // how much of the query, once each
+	fit, enough := make([]float64, len(s.Units)), make([]float64, len(s.Units))
+	holds := make([]float64, len(s.Units)) // of the query
 	best := 0.0
 	for id, u := range s.Units {
 		if u.outside || len(wanted) == 0 {
@@ -178,7 +185,7 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 		}
 		path, known := above[u.section]
 		if !known {
-			path = s.lookup(strings.Join(u.HeadingPath, "\n"), s.Sources[u.Source].Language)
+			path = s.lookup(s.Titles[u.Source]+"\n"+strings.Join(u.HeadingPath, "\n"), s.Sources[u.Source].Language)
 			above[u.section] = path
 		}
 		own, both := 0.0, 0.0
@@ -195,6 +202,7 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 			}
 		}
 		strong := strength(u, evidence)
+		holds[id] = own
 		if own >= bareCoverage || own >= foundCoverage && strong >= bareCoverage {
 			enough[id] = own + foundBonus*strong
 			fit[id] = (own+both)*f.density(u, wanted) + foundBonus*strong
@@ -203,9 +211,11 @@ func (f *filling) fitQuery(sec Section, evidence []Evidence) []float64 {
 	}
 	for id := range fit {
 		if enough[id] < best/2 {
-			fit[id] = 0
+			fit[id], enough[id] = 0, 0
 		}
 	}
+	f.survey.gate(fits{fit, enough})
+	f.survey.feedback(fits{fit, enough}, wanted, holds)
 	return fit
 }
 
@@ -257,9 +267,11 @@ func strength(u Unit, evidence []Evidence) float64 {
 }
 
 const (
-	chain     = 3   // sentences that need each other
-	longList  = 8   // items; of a longer list only the best are taken
-	factBonus = 0.7 // of lists and tables: most facts of private documents stand there
+	chain      = 3   // sentences that need each other
+	longList   = 8   // items; of a longer list only the best are taken
+	shortItems = 24  // of a list that is taken whole all the same when it has few words
+	shortList  = 70  // words
+	factBonus  = 0.9 // of lists and tables: most facts of private documents stand there
 )
 
 // block puts a unit together with what it can't stand without; ok is false where that is not to be had, and an item
@@ -270,7 +282,10 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 	b = block{units: []int{id}, score: u.score + 2*fit}
 	switch {
 	case u.intro:
-		return b, false
+		if id+1 == len(s.Units) || s.Units[id+1].lead != id || s.Units[id+1].outside {
+			return b, false
+		}
+		return f.block(id+1, fit) // what it introduces is meant as well
 	case u.Kind == Item:
 		return f.list(id, fit)
 	case u.Kind == Table || u.Kind == Code:
@@ -279,14 +294,17 @@ func (f *filling) block(id int, fit float64) (b block, ok bool) {
 		}
 		b.units = append(s.leadOf(u), id)
 		if u.Kind == Table {
-			b.score += factBonus
+			b.score += factBonus + tableBonus/2
 		}
-	case question.MatchString(s.Quote(id)): // only with what answers it
+	case asks(s.Quote(id)): // only with what answers it
 		if id+1 == len(s.Units) || !s.follows(id+1) || s.Units[id+1].outside {
 			return b, false
 		}
 		b.units = append(b.units, id+1)
 	case u.leans && !s.standsAlone(id):
+		if _, named := s.resolve(id); named {
+			break
+		}
 		for first := id; s.Units[first].leans; {
 			if !s.follows(first) || len(b.units) == chain || s.Units[first-1].outside {
 				return b, false
@@ -334,14 +352,18 @@ func (s *Survey) namesOne(id int) bool {
 func (f *filling) list(id int, fit float64) (b block, ok bool) {
 	s := f.survey
 	first, last := id, id
-	for id-first < longList && s.besideItem(first) {
+	for id-first < shortItems && s.besideItem(first) {
 		first--
 	}
-	for last-first < longList && last+1 < len(s.Units) && s.besideItem(last+1) {
+	for last-first < shortItems && last+1 < len(s.Units) && s.besideItem(last+1) {
 		last++
 	}
 	u := s.Units[id]
-	if last-first >= longList {
+	all := 0
+	for v := first; v <= last; v++ {
+		all += s.Units[v].Words
+	}
+	if n := last - first; n >= longList && (n >= shortItems || all > shortList) {
 		first, last = id, id
 	} else if f.listed[first] {
 		return b, false
@@ -368,7 +390,7 @@ func (s *Survey) leadOf(u Unit) []int {
 	switch {
 	case u.lead < 0:
 		return nil
-	case s.Units[u.lead].leans && s.follows(u.lead) && !s.Units[u.lead-1].outside:
+	case s.Units[u.lead].leans && s.follows(u.lead) && !s.Units[u.lead-1].outside && !s.Units[u.lead-1].leans:
 		return []int{u.lead - 1, u.lead}
 	}
 	return []int{u.lead}
@@ -409,7 +431,11 @@ func (f *filling) take(section, words, units int) {
 		got += f.survey.Units[id].Words
 	}
 	for got < words && f.chosen[section] < units {
-		i := f.best(section, max(words-got, sectionWords/2))
+		space := max(words-got, sectionWords/2)
+		if f.chosen[section] == 0 { // a table may need more, and says more
+			space = max(space, min(smallTable, f.words/firstShare))
+		}
+		i := f.best(section, space)
 		if i < 0 {
 			return
 		}
@@ -420,7 +446,11 @@ func (f *filling) take(section, words, units int) {
 // more takes from all sections until the words are reached or the material is at its end.
 func (f *filling) more() {
 	limit := max(manyUnits, f.words/(shortUnit*max(1, len(f.blocks))))
-	for f.total < f.words*95/100 {
+	enough := f.words * 95 / 100
+	if f.survey.have() <= f.words { // nothing need be left out
+		enough = f.words
+	}
+	for f.total < enough {
 		section, block := -1, -1
 		bestScore := 0.0
 		for i := range f.blocks {
@@ -448,7 +478,7 @@ func (f *filling) best(section, words int) int {
 				fresh += f.survey.Units[id].Words
 			}
 		}
-		if f.used[b.units[len(b.units)-1]] || fresh > words+words/10 || f.total+fresh > f.words*110/100 {
+		if f.used[b.units[len(b.units)-1]] || f.silent[b.units[len(b.units)-1]] || fresh > words+words/10 || f.total+fresh > f.words*110/100 {
 			continue
 		}
 		if g := f.gain(b, section); best < 0 || g > bestGain {
@@ -475,6 +505,7 @@ func (f *filling) put(section int, b block) int {
 	for _, id := range b.units {
 		if !f.used[id] {
 			f.used[id] = true
+			f.hush(id)
 			f.taken[section] = append(f.taken[section], id)
 			added += f.survey.Units[id].Words
 		}
@@ -484,6 +515,31 @@ func (f *filling) put(section int, b block) int {
 	return added
 }
 
+// echo is the cosine from which on a sentence that has no figure of its own only repeats another one.
+const echo = 0.55
+
+// hush keeps out what only repeats a unit that was taken.
+func (f *filling) hush(id int) {
+	s := f.survey
+	u := &s.Units[id]
+	if u.Kind == Table || u.Kind == Code {
+		return
+	}
+	told := figures(s.Quote(id))
+	for _, blocks := range f.blocks {
+		for _, b := range blocks {
+			other := b.units[len(b.units)-1]
+			v := &s.Units[other]
+			if len(b.units) > 2 || f.used[other] || v.Kind != Sentence || cosine(u.terms, v.terms) < echo {
+				continue
+			}
+			if !slices.ContainsFunc(figures(s.Quote(other)), func(n string) bool { return !slices.Contains(told, n) }) {
+				f.silent[other] = true
+			}
+		}
+	}
+}
+
 // inOrder sorts units as they are read: the most central source first, each in the order of its text.
 func (f *filling) inOrder(units []int) []int {
 	s := f.survey
@@ -491,61 +547,4 @@ func (f *filling) inOrder(units []int) []int {
 	out := slices.Clone(units)
 	slices.SortFunc(out, func(a, b int) int { return cmp.Or(rank(a)-rank(b), a-b) })
 	return out
-}
-
-// Key points: how many, and which length they have in words.
-const (
-	fewPoints, manyPoints = 3, 5
-	pointsFrom            = 200 // words of a post
-	shortPoint, longPoint = 7, 36
-	figurePoint           = 0.4
-	pointWords            = 20 // about
-)
-
-// keyPoints are the best sentences of different sections that stand alone.
-func (f *filling) keyPoints(sections []Filled) []int {
-	s := f.survey
-	if f.total < pointsFrom-fewPoints*pointWords {
-		return nil
-	}
-	var best []int // of each section
-	for _, sec := range sections {
-		at := -1
-		for _, id := range sec.Units {
-			u := s.Units[id]
-			if u.Kind != Sentence || u.leans || u.intro || u.Words < shortPoint || u.Words > longPoint || s.thin(id) {
-				continue
-			}
-			if at < 0 || f.point(id) > f.point(at) {
-				at = id
-			}
-		}
-		if at >= 0 {
-			best = append(best, at)
-		}
-	}
-	n := pointCount(f.total)
-	if len(best) > n {
-		ranked := slices.Clone(best)
-		slices.SortStableFunc(ranked, func(a, b int) int { return cmp.Compare(f.point(b), f.point(a)) })
-		best = slices.DeleteFunc(best, func(id int) bool { return !slices.Contains(ranked[:n], id) })
-	}
-	if len(best) < fewPoints {
-		return nil
-	}
-	return best
-}
-
-// pointCount is how many key points a post of that many words has.
-func pointCount(words int) int {
-	const each = 120
-	return min(manyPoints, max(fewPoints, words/each))
-}
-
-// point is the score of a unit as a key point: those that state figures are what people look for.
-func (f *filling) point(id int) float64 {
-	if hasFigure(f.survey.Quote(id)) {
-		return f.survey.Units[id].score + figurePoint
-	}
-	return f.survey.Units[id].score
 }

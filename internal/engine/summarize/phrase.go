@@ -20,6 +20,7 @@ type phrase struct {
 	first int  // unit
 	held  int  // how often it stands within longer phrases
 	hosts int  // how many those are
+	heads int  // how often it ends a run like a noun does
 	loose bool // a part of it of several words stands much oftener: its other words are there by chance
 	score float64
 }
@@ -60,6 +61,9 @@ func (s *Survey) phrasesIn(units []int, atLeast int) []*phrase {
 						order = append(order, &p)
 					}
 					all[p.key].count++
+					if lang != "en" || from+n == len(run) && (from > 0 || n > 1 || run[0].noun) {
+						all[p.key].heads++
+					}
 					all[p.key].first = min(all[p.key].first, at)
 				}
 			}
@@ -115,7 +119,7 @@ func distinct(order []*phrase) []string {
 	var out []string
 	for _, p := range order {
 		stems := strings.Split(p.key, " ")
-		if p.score <= 0 || p.loose || slices.ContainsFunc(stems, func(w string) bool { return used[w] }) {
+		if p.score <= 0 || p.loose || p.words == 1 && 3*p.heads < p.count || slices.ContainsFunc(stems, func(w string) bool { return used[w] }) {
 			continue
 		}
 		for _, w := range stems {
@@ -131,6 +135,7 @@ func distinct(order []*phrase) []string {
 // word is a word that can be part of a phrase.
 type word struct {
 	stem, shown string
+	noun        bool // what stands before it makes a noun of it; English only
 }
 
 func joined(run []word) phrase {
@@ -154,7 +159,7 @@ func (s *Survey) contentRuns(text, lang string) [][]word {
 	}
 	var out [][]word
 	var run []word
-	end, counted := 0, false
+	end, counted, before := 0, false, ""
 	flush := func() {
 		if len(run) > 0 {
 			out = append(out, run)
@@ -183,9 +188,10 @@ func (s *Survey) contentRuns(text, lang string) [][]word {
 			flush()
 		}
 		if ok {
+			w.noun = nouns[before] || vague[before] || uncounted[before] || strings.HasSuffix(w.shown, "s") && begins(text[:start])
 			run = append(run, w)
 		}
-		end = at
+		end, before = at, strings.ToLower(text[start:at])
 	}
 	flush()
 	return out
@@ -195,7 +201,7 @@ func (s *Survey) contentRuns(text, lang string) [][]word {
 func (v *Survey) contentWord(s, stem string, begins bool) (word, bool) {
 	if first, _ := utf8.DecodeRuneInString(s); unicode.In(first, unicode.Hangul) {
 		noun := withoutParticle(s)
-		return word{noun, noun}, utf8.RuneCountInString(noun) >= 2 && !pointers[s] && !isPredicate(s) && !vague[noun] && !isShortNoun(s)
+		return word{stem: noun, shown: noun}, utf8.RuneCountInString(noun) >= 2 && !pointers[s] && !isPredicate(s) && !vague[noun] && !isShortNoun(s)
 	}
 	letters := 0
 	for _, r := range s {
@@ -205,7 +211,7 @@ func (v *Survey) contentWord(s, stem string, begins bool) (word, bool) {
 		letters++
 	}
 	low := strings.ToLower(s)
-	if stem == "" || letters < 3 || strings.HasSuffix(low, "ly") || strings.HasSuffix(low, "ed") || vague[low] || uncounted[low] {
+	if stem == "" || letters < 3 || strings.HasSuffix(low, "ly") || strings.HasSuffix(low, "ed") || vague[low] || uncounted[low] || verbs[low] {
 		return word{}, false
 	}
 	if begins && !v.names[s] && s != strings.ToUpper(s) {
@@ -214,7 +220,16 @@ func (v *Survey) contentWord(s, stem string, begins bool) (word, bool) {
 	if s != strings.ToUpper(s) && !unicode.IsUpper([]rune(s)[0]) {
 		s = low
 	}
-	return word{stem, s}, true
+	return word{stem: stem, shown: s}, true
+}
+
+// nouns stand behind these words, and no verbs.
+var nouns = wordSet(`the a an of in for with each every no this our their its his her on at by from per any some all both these those more most less fewer`)
+
+// begins tells whether a sentence begins behind a text.
+func begins(before string) bool {
+	before = strings.TrimRight(before, " \n\"'*_")
+	return before == "" || strings.ContainsAny(before[len(before)-1:], ".!?:")
 }
 
 // vague words stand in phrases of every text.
@@ -239,7 +254,9 @@ var vague = func() map[string]bool {
 var uncounted = func() map[string]bool {
 	m := map[string]bool{}
 	for w := range strings.FieldsSeq(`hour hours minute minutes second seconds morning evening night today yesterday tomorrow instead whether whole once twice again already still
-		longer shorter higher lower more most half quarter kind case cases example examples item items name names`) {
+		longer shorter higher lower more most half quarter kind case cases example examples item items name names
+		pay pays stay stays asked ask helps help works work shows show needs opening closing open close warm cold back front move moves moving long short high low
+		full empty free own within without place places top bottom ready early late`) {
 		m[w] = true
 	}
 	return m

@@ -2,8 +2,10 @@ package summarize
 
 import (
 	"cmp"
+	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"byline/internal/engine/extract"
@@ -40,8 +42,10 @@ const (
 	DefaultWords   = 600
 	minWords       = 60
 	sectionWords   = 90
+	fullSection    = 110 // what a section takes of much material
 	maxSections    = 12
-	enoughMaterial = 8 // words that a section of a source must have to be worth a heading
+	tableBonus     = 2.2 // of a table for its section: it holds the facts of several sentences
+	enoughMaterial = 8   // words that a section of a source must have to be worth a heading
 )
 
 // Budget is the number of words to aim at: what was asked for or the default, and never more than the sources have.
@@ -67,8 +71,14 @@ func (s *Survey) have() int {
 // Plan chooses the headings: the user's outline, else the topics and what else the sources are about, else that alone.
 func (s *Survey) Plan(w Wish) []Section {
 	var out []Section
+	told := map[string]bool{}
+	fresh := func(title string) bool { // no heading stands twice
+		key := strings.ToLower(title)
+		defer func() { told[key] = true }()
+		return key != "" && !told[key]
+	}
 	for _, t := range w.Outline {
-		if t = oneLine(t); t != "" {
+		if t = oneLine(t); fresh(t) {
 			out = append(out, Section{Title: t, Origin: FromOutline, Query: t})
 		}
 	}
@@ -76,26 +86,26 @@ func (s *Survey) Plan(w Wish) []Section {
 		return out
 	}
 	for _, t := range w.Topics {
-		if t = oneLine(t); t != "" {
+		if t = oneLine(t); fresh(t) {
 			out = append(out, Section{Title: capital(t), Origin: FromTopic, Query: t})
 		}
 	}
-	n := min(maxSections, max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords))
-	enough := enoughMaterial
-	if s.Budget(w.Words) == s.have() { // all of it can be taken
-		n, enough = maxSections, 1
+	words, enough := s.Budget(w.Words), enoughMaterial
+	if words == s.have() { // all of it can be taken
+		words, enough = math.MaxInt, 1
 	}
-	own := s.headings(n, enough)
+	own := s.headings(words-sectionWords*len(out), enough)
 	if len(own) <= 1 {
-		if suggested := s.suggest(n); len(suggested) > 1 {
+		if suggested := s.suggest(max(2, (s.Budget(w.Words)+sectionWords/2)/sectionWords)); len(suggested) > 1 {
 			own = suggested
 		}
 	}
+	own = slices.DeleteFunc(own, func(sec Section) bool { return !fresh(sec.Title) })
 	return append(out, own...)
 }
 
 // leftOut are headings of what is no part of a text's story.
-var leftOut = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(references|bibliography|(table of )?contents|acknowledge?ments?|licen[cs]e|index|about (the|this) (author|document)|imprint|contact|appendix.*|changelog|footnotes|further reading|see also|참고\s?문헌|목차|감사의 (글|말)|부록.*|색인|연락처)$`)
+var leftOut = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(references|bibliography|(table of )?contents|acknowledge?ments?|licen[cs]e|index|about (the|this) (author|document)|imprint|contact|appendix.*|changelog|footnotes|further reading|see also|.{0,30} index|.{0,40} (free documentation|public) licen[cs]e.*|copying( information)?|copyright( notice)?|legal notice|disclaimer|privacy( policy)?|\pL|참고\s?(문헌|자료)|목차|차례|감사의 (글|말)|부록.*|색인|연락처|문의처?|찾아보기|저작권( 안내)?|각주|개정 이력|변경 이력)$`)
 
 // group is the material for one heading: sections of sources with the same one.
 type group struct {
@@ -123,12 +133,14 @@ func (s *Survey) sourcesOf(g group) int {
 	return len(seen)
 }
 
-// headings are the best n headings with enough words that the sources have, those of the most central source first.
-func (s *Survey) headings(n, enough int) []Section {
+// headings are the best headings with enough words that the sources have, as many as it takes to fill the post with a few units
+// below each; those of the most central source first.
+func (s *Survey) headings(words, enough int) []Section {
 	groups := s.groups()
+	words -= min(manyPoints*pointWords, words/4)
 	chosen := make([]bool, len(groups))
 	from := make([]int, len(s.Sources))
-	for range n {
+	for n, have := 0, 0; n < maxSections && (have < words || n < 2); n++ {
 		best, bestScore := -1, 0.0
 		for i, g := range groups {
 			if chosen[i] || g.words < enough && len(groups) > 1 {
@@ -142,6 +154,7 @@ func (s *Survey) headings(n, enough int) []Section {
 			break
 		}
 		chosen[best] = true
+		have += min(groups[best].words, fullSection)
 		for _, l := range groups[best].leaves {
 			from[s.sections[l].source]++
 		}
@@ -172,23 +185,32 @@ func (s *Survey) headings(n, enough int) []Section {
 // groups puts the sections of the sources together that have the same heading or nearly so.
 func (s *Survey) groups() []group {
 	var groups []group
+	byTitle, byTerm := map[string]int{}, map[int][]int{}
 	for i, l := range s.sections {
 		title, origin := s.headingOf(l), FromSource
 		if l.title != "" {
 			title, origin = l.title, Suggested
 		}
-		if leftOut.MatchString(title) {
+		if leftOut.MatchString(title) || slices.ContainsFunc(s.below(l), func(h string) bool { return leftOut.MatchString(h) }) {
 			continue
 		}
 		words, score := s.worth(l)
 		if words == 0 {
 			continue
 		}
-		wanted := s.vocabulary.query(title, []string{s.Sources[l.source].Language})
-		at := slices.IndexFunc(groups, func(g group) bool { return g.title == title || alike(g.wanted, wanted) })
-		if at < 0 {
-			groups = append(groups, group{title: title, origin: origin, wanted: wanted})
-			at = len(groups) - 1
+		at, known := byTitle[title]
+		if !known {
+			wanted := s.vocabulary.query(title, []string{s.Sources[l.source].Language})
+			if at = likeliest(groups, byTerm, wanted); at < 0 {
+				at = len(groups)
+				groups = append(groups, group{title: title, origin: origin, wanted: wanted})
+				for _, w := range wanted {
+					if len(byTerm[w.term]) < crowd {
+						byTerm[w.term] = append(byTerm[w.term], at)
+					}
+				}
+			}
+			byTitle[title] = at
 		}
 		g := &groups[at]
 		if g.origin == Suggested && origin == FromSource {
@@ -201,6 +223,22 @@ func (s *Survey) groups() []group {
 		g.score = max(g.score, score)
 	}
 	return groups
+}
+
+// crowd is how many units or groups are looked at that share a term; what more of them share says nothing.
+const crowd = 40
+
+// likeliest is the first group whose heading shares half of its terms with another, -1 when there is none.
+func likeliest(groups []group, byTerm map[int][]int, wanted []want) int {
+	best := -1
+	for _, w := range wanted {
+		for _, at := range byTerm[w.term] {
+			if w.term >= 0 && (best < 0 || at < best) && alike(groups[at].wanted, wanted) {
+				best = at
+			}
+		}
+	}
+	return best
 }
 
 func (g *group) leavesOr(i int) int {
@@ -228,39 +266,86 @@ func (s *Survey) worth(l leaf) (words int, score float64) {
 	for _, id := range l.units {
 		if u := s.Units[id]; !u.outside {
 			words += u.Words
-			scores = append(scores, u.score)
+			x := u.score
+			switch u.Kind {
+			case Table:
+				x += tableBonus
+			case Item:
+				x += factBonus
+			}
+			scores = append(scores, x)
 		}
 	}
 	slices.Sort(scores)
 	slices.Reverse(scores)
-	for i, x := range scores {
-		if i == top {
-			break
-		}
+	for _, x := range scores[:min(top, len(scores))] {
 		score += x / top
 	}
 	return words, score
 }
 
-// headingOf is the heading of a section as the post can have it: the outermost one below the title of its source, and the
-// title for what stands right under it.
+// below are the headings above a section but for the title of its source.
+func (s *Survey) below(l leaf) []string {
+	if len(l.path) > 0 && s.titled[l.source] {
+		return l.path[1:]
+	}
+	return l.path
+}
+
+// deepKey names a heading with those above it.
+func deepKey(source int, path []string) string {
+	return strconv.Itoa(source) + "\n" + strings.Join(path, "\n")
+}
+
+// deepen finds the headings that hold so much of their source, under several others, that a post is better planned by those.
+func (s *Survey) deepen() {
+	const much, few, deepest = 300, 2, 3
+	words, children, all := map[string]int{}, map[string]int{}, make([]int, len(s.Sources))
+	s.deep = map[string]bool{}
+	for _, l := range s.sections {
+		n, _ := s.worth(l)
+		all[l.source] += n
+		path := s.below(l)
+		for depth := 1; depth <= min(deepest, len(path)); depth++ {
+			key := deepKey(l.source, path[:depth])
+			if _, known := words[key]; !known && depth > 1 {
+				children[deepKey(l.source, path[:depth-1])]++
+			}
+			words[key] += n
+		}
+	}
+	for _, l := range s.sections {
+		path := s.below(l)
+		for depth := 1; depth < min(deepest, len(path)); depth++ {
+			key := deepKey(l.source, path[:depth])
+			if words[key] < much || 5*words[key] < 2*all[l.source] || children[key] < few {
+				break
+			}
+			s.deep[key] = true
+		}
+	}
+}
+
+// headingOf is the heading of a section as the post can have it: the outermost one below the title of its source that does not hold
+// too much, and the title for what stands right under it.
 func (s *Survey) headingOf(l leaf) string {
-	path := l.path
-	if len(path) > 0 && s.titled[l.source] {
-		path = path[1:]
-	}
+	path := s.below(l)
 	if len(path) == 0 {
-		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
+		return s.unnumbered(plain(s.Titles[l.source], s.Sources[l.source].Markdown), l.source)
 	}
-	title := quiet(plain(oneLine(path[0]), s.Sources[l.source].Markdown))
+	depth := 1
+	for depth < len(path) && s.deep[deepKey(l.source, path[:depth])] {
+		depth++
+	}
+	title := s.unnumbered(quiet(plain(oneLine(path[depth-1]), s.Sources[l.source].Markdown)), l.source)
 	if unspecific.MatchString(title) && s.main() != l.source { // of what?
-		return plain(s.Titles[l.source], s.Sources[l.source].Markdown)
+		return s.unnumbered(plain(s.Titles[l.source], s.Sources[l.source].Markdown), l.source)
 	}
 	return title
 }
 
 // unspecific are headings that say something only below the title of their own source.
-var unspecific = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(executive summary|summary|overview|introduction|background|abstract|general|about|preface|foreword|conclusions?|개요|요약|소개|서론|머리말|배경|결론|들어가며|맺음말)$`)
+var unspecific = regexp.MustCompile(`(?i)^(\d+(\.\d+)*\.? )?(executive summary|summary|overview|introduction|background|abstract|general|about|preface|foreword|conclusions?|개요|요약|소개|서론|머리말|배경|결론|들어가며|맺음말|how to (?:read|use) (?:the|this) \w+|notes?|remarks|표 읽는 법|비고|참고)$`)
 
 // hasTitle tells whether a source's first heading is above all others.
 func hasTitle(src Source) bool {

@@ -209,11 +209,15 @@ const (
 	questionPenalty = 0.6
 	thinPenalty     = 0.3
 	thinWords       = 9 // a sentence of fewer words and without a figure says little
-	thinKorean      = 5 // whose words hold their particles
 )
 
 // question tells sentences that ask, or tell of somebody who asks: without the answer they leave a reader with nothing.
 var question = regexp.MustCompile(`[?？]["'”’)]*$|\bask(s|ed)? (why|whether|how|what|when|where|who|if|about)\b|(인지|는지|냐고) (묻|물)`)
+
+// asks tells whether a sentence is a question or tells of one.
+func asks(s string) bool {
+	return (strings.ContainsAny(s, "?？묻물") || strings.Contains(s, "ask")) && question.MatchString(s)
+}
 
 // rank scores all units: sentences vote for earlier ones of their section, sections for earlier ones of their source, and
 // sources for each other.
@@ -253,10 +257,10 @@ func (s *Survey) rank() {
 		if u.leans {
 			u.score -= leanPenalty
 		}
-		if u.Kind == Sentence && u.Words > longWords {
+		if u.Kind == Sentence && u.Words > s.scaled(u.Source, longWords) {
 			u.score -= longPenalty
 		}
-		if question.MatchString(text) || signpost.MatchString(text) {
+		if asks(text) || signpost.MatchString(text) {
 			u.score -= questionPenalty
 		}
 	}
@@ -265,11 +269,7 @@ func (s *Survey) rank() {
 // thin tells a sentence that is too short to say much.
 func (s *Survey) thin(id int) bool {
 	u := s.Units[id]
-	few := thinWords
-	if s.Sources[u.Source].Language == "ko" {
-		few = thinKorean
-	}
-	return u.Kind == Sentence && u.Words < few && !hasFigure(s.Quote(id))
+	return u.Kind == Sentence && u.Words < s.scaled(u.Source, thinWords) && !hasFigure(s.Quote(id))
 }
 
 // signpost tells sentences that send a reader elsewhere.
@@ -279,7 +279,7 @@ var years = regexp.MustCompile(`\b(19|20)\d\d\b`)
 
 // hasFigure tells whether a text has a number that is more than a year.
 func hasFigure(text string) bool {
-	return strings.ContainsAny(years.ReplaceAllString(text, ""), "0123456789")
+	return strings.ContainsAny(text, "0123456789") && strings.ContainsAny(years.ReplaceAllString(text, ""), "0123456789")
 }
 
 // rankSections adds to each unit how central its section is, and gives each source's vector.
@@ -307,6 +307,26 @@ func (s *Survey) rankSections(acc *tally, vectors [][]entry) [][]entry {
 	return whole
 }
 
+// substance is what a source counts among others: more when much of it stands in lists, tables and sentences with figures, which is what
+// people look up, and less when it is short.
+func (s *Survey) substance(source int) float64 {
+	const short = 100 // words
+	all, facts := 0.0, 0.0
+	for _, id := range s.unitsOf(source) {
+		u := s.Units[id]
+		if u.outside {
+			continue
+		}
+		all += float64(u.Words)
+		if u.Kind == Table || u.Kind == Item {
+			facts += float64(u.Words)
+		} else if hasFigure(s.Quote(id)) {
+			facts += float64(u.Words) / 2
+		}
+	}
+	return (all + facts/2) / (all + short)
+}
+
 // rankSources orders the sources by how much they have in common with the others.
 func (s *Survey) rankSources(acc *tally, whole [][]entry) {
 	for i, v := range whole {
@@ -316,7 +336,7 @@ func (s *Survey) rankSources(acc *tally, whole [][]entry) {
 	}
 	score := make([]float64, len(whole))
 	for i, v := range whole {
-		score[i] = acc.dot(v)
+		score[i] = acc.dot(v) * s.substance(i)
 		s.central = append(s.central, i)
 	}
 	acc.vector()

@@ -27,7 +27,11 @@ func (s *Survey) Render(unit, before int) (text string, edits []cite.Edit) {
 	default:
 		begin := 0
 		if u.leans && !s.Follows(unit, before) {
-			if e, ok := cite.LeadingConnective(quote); ok {
+			if named, ok := s.resolve(unit); ok {
+				edits = append(edits, named...)
+				last := named[len(named)-1]
+				begin = last.At + len(last.Drop)
+			} else if e, ok := cite.LeadingConnective(quote); ok {
 				edits = append(edits, e)
 				begin = len(e.Drop)
 			}

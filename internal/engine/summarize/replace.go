@@ -15,12 +15,18 @@ import (
 const preamble = 400
 
 var (
-	archived = regexp.MustCompile(`(?i)(?:^|[\s.:;*_(\[/-])(archived?|superseded|obsolete|deprecated|withdrawn|outdated|no longer (?:valid|in force)|replaced by (?:(?:the|an?|our) )?(?:[a-z]+ ){0,2}(?:version|edition|plan|document|guide|policy)|구버전|이전\s?버전|폐기(?:됨|되었습니다)?|보관용|대체됨|대체되었습니다)(?:$|[\s.:;,*_)\]/-])`)
-	isoDate  = regexp.MustCompile(`(?:^|\D)((?:19|20)\d\d)(?:[-_./년]\s?(0?[1-9]|1[0-2])(?:(?:[-_./월]\s?)(0?[1-9]|[12]\d|3[01]))?)?(?:\D|$)`)
-	monthly  = regexp.MustCompile(`(?i)(?:\b(\d{1,2})\.? )?\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:(\d{1,2}),? )?((?:19|20)\d\d)\b`)
+	// archived are the words by which a text says so of itself. Those that name a thing as well ("the archive of the town", "disposal of
+	// papers") count only in brackets or at the end of a name.
+	archived = regexp.MustCompile(`(?i)(?:^|[\s.:;*_(\[/-])(archived|superseded|obsolete|deprecated|withdrawn|outdated|discontinued|(?:archive|old|previous|former) (?:copy|version|edition)|no longer (?:valid|in force|maintained)|replaced by (?:(?:the|an?|our) )?(?:[a-z]+ ){0,2}(?:version|edition|plan|document|guide|policy))(?:$|[\s.:;,*_)\]/-])` +
+		`|[_(\[-](archive|old|구판?|보관|폐기|폐지|무효)(?:$|[_)\]-]|\.\pL{2,4}$)` +
+		`|(구\s?버전|이전\s?버전|지난\s?버전|개정\s?전|폐기(?:된|됨|되었(?:습니다|음|다)?|\s?문서)|폐지(?:된|됨|되었(?:습니다|음|다)?)|보관용|보관\s?문서|대체(?:된|됨|되었(?:습니다|음|다)?)|효력을? ?(?:상실|잃)|더\s?이상\s?(?:유효하지|사용하지))`)
+	isoDate = regexp.MustCompile(`(?:^|\D)((?:19|20)\d\d)(?:[-_./년]\s?(0?[1-9]|1[0-2])(?:(?:[-_./월]\s?)(0?[1-9]|[12]\d|3[01]))?)?(?:\D|$)`)
+	monthly = regexp.MustCompile(`(?i)(?:\b(\d{1,2})\.? )?\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:(\d{1,2}),? )?((?:19|20)\d\d)\b`)
 	// series are titles that return with a new date without replacing what was before.
-	series   = regexp.MustCompile(`(?i)\b(minutes|protocol|newsletter|report|review|diary|journal|log|bulletin|gazette|survey|results|statement|invoice|letter)s?\b|회의록|보고서|소식|일지|조사|신문`)
-	versions = regexp.MustCompile(`(?i)\b(v\d+(\.\d+)*|version|ver|rev|revision|draft|final|copy|january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b|버전|최종|초안|수정`)
+	series = regexp.MustCompile(`(?i)\b(minutes|protocol|newsletter|report|review|diary|journal|log|bulletin|gazette|survey|results|statement|invoice|letter)s?\b|회의록|보고서?|소식|일지|조사|신문|결산|실적|명세서|청구서|편지`)
+	// numbered versions: "v2", "version 1.4", "제3판", "2차 개정".
+	edition  = regexp.MustCompile(`(?i)(?:^|[\s_(\[-])(?:v|ver\.?|version|rev\.?|revision|edition|개정|버전|제)\s?(\d{1,3}(?:\.\d{1,3})*)(?:판|차)?(?:$|[\s_)\].,:-]|차|판)|(\d{1,3})차\s?개정`)
+	versions = regexp.MustCompile(`(?i)\b(v\d+(\.\d+)*|version|ver|rev|revision|draft|final|copy|january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b|\d{1,4}\s?[년월일차판호]|구\s?버전|이전\s?버전|개정\s?[전후판]?|보관용?|폐기|버전|최종|최신|초안|수정본?|신규|archived?|superseded|obsolete|deprecated|outdated`)
 )
 
 // day is a date as a number that sorts: year*10000 + month*100 + day; what is not told is 0.
@@ -29,21 +35,31 @@ type day int
 // supersede finds the sources that others replace. When all of them say so nobody is left out.
 func (s *Survey) supersede() {
 	found := map[int]Supersession{}
+	editions := make([]string, len(s.Sources))
+	families := make([]string, len(s.Sources))
 	dates := make([]day, len(s.Sources))
 	for i, src := range s.Sources {
 		dates[i] = dateOf(src, s.Titles[i])
+		editions[i] = editionOf(src, s.Titles[i])
+		families[i] = familyOf(s.Titles[i])
 		if m := marker(src, s.Titles[i]); m != "" {
 			found[i] = Supersession{Source: i, By: -1, Reason: Marked, Marker: m}
 		}
 	}
+	later := func(a, b int) bool { // whether a is a later version than b
+		if editions[a] != "" && editions[b] != "" && editions[a] != editions[b] {
+			return newerEdition(editions[a], editions[b])
+		}
+		return dates[b] > 0 && dates[a] > dates[b]
+	}
 	for i := range s.Sources {
-		family := familyOf(s.Titles[i])
 		by := -1
 		for j := range s.Sources {
-			if _, gone := found[j]; gone && found[j].Reason == Marked || j == i || family == "" || familyOf(s.Titles[j]) != family {
+			if f, gone := found[j]; gone && f.Reason == Marked || j == i || families[i] == "" || families[j] != families[i] {
 				continue
 			}
-			if dates[i] > 0 && dates[j] > dates[i] && (by < 0 || dates[j] > dates[by]) {
+			_, marked := found[i]
+			if (later(j, i) || marked && !later(i, j)) && (by < 0 || later(j, by)) {
 				by = j
 			}
 		}
@@ -71,7 +87,7 @@ func (s *Survey) supersede() {
 func marker(src Source, title string) string {
 	for _, where := range []string{src.Name, title, imprint(src)} {
 		if m := archived.FindStringSubmatch(where); m != nil {
-			return strings.ToLower(m[1])
+			return strings.ToLower(strings.TrimSpace(cmp.Or(m[1], m[2], m[3])))
 		}
 	}
 	return ""
@@ -104,6 +120,34 @@ func imprint(src Source) string {
 		}
 	}
 	return strings.Join(lines, "")
+}
+
+// editionOf is the number of a version in the title or name of a source, empty where there is none.
+func editionOf(src Source, title string) string {
+	for _, where := range []string{title, src.Name} {
+		if m := edition.FindStringSubmatch(where); m != nil {
+			return cmp.Or(m[1], m[2])
+		}
+	}
+	return ""
+}
+
+// newerEdition compares numbers of versions part by part: 1.10 is newer than 1.9.
+func newerEdition(a, b string) bool {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range max(len(x), len(y)) {
+		m, n := 0, 0
+		if i < len(x) {
+			m = number(x[i])
+		}
+		if i < len(y) {
+			n = number(y[i])
+		}
+		if m != n {
+			return m > n
+		}
+	}
+	return false
 }
 
 // dateOf is the date that a source bears in its name, its title or its first lines; 0 when it has none.
@@ -156,7 +200,7 @@ func (s *Survey) drop() {
 	for i, src := range s.Sources {
 		dates[i] = dateOf(src, s.Titles[i])
 	}
-	const rarest, crowd = 3, 40
+	const rarest = 3
 	holders := map[int][]int{}
 	for i := range s.Units {
 		u := &s.Units[i]

@@ -7,10 +7,11 @@ import (
 
 // Where a stretch without headings is cut, in words: shorter ones stay whole, and no topic is shorter than that.
 const (
-	longStretch  = 300 // of a source among others
-	aloneStretch = 150 // of the only source
-	shortTopic   = 50
-	manyInTopic  = 80 // units, so that the time stays linear
+	longStretch      = 300 // of a source among others
+	aloneStretch     = 150 // of the only source
+	shortTopic       = 50
+	longestParagraph = 8  // sentences on average, up to which a text has paragraphs that are cut by its author
+	manyInTopic      = 80 // units, so that the time stays linear
 )
 
 // segment cuts long stretches without headings into topics, each of which becomes a section of its own.
@@ -26,7 +27,7 @@ func (s *Survey) segment() {
 			words += s.Units[id].Words
 		}
 		stretches := [][]int{l.units}
-		if words >= long && len(l.path) == 0 {
+		if words >= s.scaled(l.source, long) && len(l.path) == 0 {
 			stretches = s.topics(l.units)
 		}
 		for _, units := range stretches {
@@ -51,6 +52,7 @@ func (s *Survey) topics(units []int) [][]int {
 		}
 	}
 	cut := s.cuts(units)
+	short := s.scaled(s.Units[units[0]].Source, shortTopic)
 	best := make([]float64, len(units)+1) // cost of the units before
 	from := make([]int, len(units)+1)
 	often := make([]float64, len(s.vocabulary.df))
@@ -71,7 +73,7 @@ func (s *Survey) topics(units []int) [][]int {
 				same += logs(often[e.term]+e.weight) - logs(often[e.term])
 				often[e.term] += e.weight
 			}
-			if !cut[end+1] || words < shortTopic && end+1 < len(units) {
+			if !cut[end+1] || words < short && end+1 < len(units) {
 				continue
 			}
 			if cost := best[begin] + n*math.Log(n+float64(len(kinds))) - same + math.Log(total); cost < best[end+1] {
@@ -107,7 +109,7 @@ func (s *Survey) cuts(units []int) []bool {
 			paragraphs++
 		}
 	}
-	whole := paragraphs*4 >= len(units)
+	whole := paragraphs*longestParagraph >= len(units)
 	cut := make([]bool, len(units)+1)
 	cut[0], cut[len(units)] = true, true
 	for i := 1; i < len(units); i++ {
@@ -159,10 +161,8 @@ func (s *Survey) nameTopics() {
 // unitsOf are the units of a source.
 func (s *Survey) unitsOf(source int) []int {
 	var out []int
-	for id, u := range s.Units {
-		if u.Source == source {
-			out = append(out, id)
-		}
+	for id := s.begins[source]; id < s.begins[source+1]; id++ {
+		out = append(out, id)
 	}
 	return out
 }

@@ -7,7 +7,9 @@
 package summarize
 
 import (
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,8 +80,11 @@ type Survey struct {
 	vocabulary vocabulary
 	names      map[string]bool // words that are names
 	sections   []leaf
-	titled     []bool // whether a source's first heading is its title
-	central    []int  // source indices, the most central first
+	titled     []bool          // whether a source's first heading is its title
+	numbered   []bool          // whether a source's headings bear bare numbers
+	deep       map[string]bool // headings with so much below them that those below take their place
+	begins     []int           // the first unit of each source, and how many there are
+	central    []int           // source indices, the most central first
 }
 
 // Supersession says that a source has been replaced.
@@ -110,7 +115,7 @@ type leaf struct {
 
 // Read cuts the sources into units and ranks them.
 func Read(sources []Source) *Survey {
-	s := &Survey{Sources: sources}
+	s := &Survey{Sources: slices.Clone(sources)}
 	s.vocabulary.ids = map[string]int{}
 	votes := map[string]int{}
 	var languages []string
@@ -123,6 +128,8 @@ func Read(sources []Source) *Survey {
 			languages = append(languages, src.Language)
 		}
 		s.Titles = append(s.Titles, titleOf(*src))
+		s.numbered = append(s.numbered, countNumbers(src.Text))
+		src.Text = sectioned(src.Text)
 		s.titled = append(s.titled, hasTitle(*src))
 	}
 	for _, l := range languages { // the first of the most frequent
@@ -131,13 +138,16 @@ func Read(sources []Source) *Survey {
 		}
 	}
 	for i := range s.Sources {
+		s.begins = append(s.begins, len(s.Units))
 		s.cut(i)
 	}
+	s.begins = append(s.begins, len(s.Units))
 	s.segment()
 	s.vocabulary.weigh(s.Units)
 	s.supersede()
 	s.rank()
 	s.drop()
+	s.deepen()
 	s.countNames()
 	s.nameTopics()
 	s.Phrases = s.phrases()
@@ -181,6 +191,47 @@ func (s *Survey) SameList(a, b int) bool {
 	return x.Kind == Item && y.Kind == Item && x.section == y.section
 }
 
+// Mark is what stands before a unit on its line: the mark of a quote or of a list item, with its number where the list goes on by one
+// from item to item. before is the unit before it in the post, or -1, after the one behind it.
+func (s *Survey) Mark(unit, before, after int) string {
+	switch u := s.Units[unit]; {
+	case s.SetsApart(unit):
+		return "> "
+	case u.Kind != Item:
+		return ""
+	case u.Number > 0 && s.counts(before, unit) && s.counts(unit, after):
+		return strconv.Itoa(u.Number) + ". "
+	}
+	return "- "
+}
+
+// counts tells whether two units are items of which the second bears the next number, or no items of one list at all.
+func (s *Survey) counts(a, b int) bool {
+	return a < 0 || b < 0 || !s.SameList(a, b) || s.Units[b].Number == s.Units[a].Number+1
+}
+
+// apart is from how many words on a sentence is set apart as a quotation.
+const apart = 50
+
+// Introduces tells whether a unit announces what follows it ("There are three ways:") from a line of its own.
+func (s *Survey) Introduces(unit int) bool {
+	return s.Units[unit].intro && (unit == 0 || !s.SameParagraph(unit-1, unit))
+}
+
+// SetsApart tells whether a unit is shown as a block quote: one in its source, or a long sentence.
+func (s *Survey) SetsApart(unit int) bool {
+	u := s.Units[unit]
+	return u.Kind == Quote || u.Kind == Sentence && u.Words >= s.scaled(u.Source, apart)
+}
+
+// scaled is a number of English words as so many of the source's language: Korean ones hold their particles.
+func (s *Survey) scaled(source, words int) int {
+	if s.Sources[source].Language == "ko" {
+		return words * 6 / 10
+	}
+	return words
+}
+
 // SameParagraph tells whether two units come from the same paragraph.
 func (s *Survey) SameParagraph(a, b int) bool {
 	return s.Units[a].Source == s.Units[b].Source && s.Units[a].element == s.Units[b].element
@@ -189,16 +240,18 @@ func (s *Survey) SameParagraph(a, b int) bool {
 // titleOf is the best name of a source for people.
 func titleOf(src Source) string {
 	for _, t := range []string{src.Title, src.Text.Title} {
-		if t = oneLine(t); t != "" {
+		if t = oneLine(t); t != "" && !isDate(t) {
 			return quiet(t)
 		}
 	}
-	for _, e := range src.Text.Elements {
-		if e.Kind == extract.Heading {
-			return quiet(oneLine(src.Text.Content[e.Start:e.End]))
+	t := firstLine(src)
+	for i, e := range src.Text.Elements {
+		h := oneLine(src.Text.Content[e.Start:e.End])
+		if e.Kind == extract.Heading && !isDate(h) && (i == 0 || t == "") {
+			return quiet(h)
 		}
 	}
-	if t := firstLine(src); t != "" {
+	if t != "" {
 		return quiet(t)
 	}
 	name := src.Name
@@ -257,13 +310,16 @@ func capital(s string) string {
 // cut makes the units of a source.
 func (s *Survey) cut(source int) {
 	src := s.Sources[source]
-	c := cutter{survey: s, source: source, text: src.Text.Content, repeated: repeats(src.Text)}
+	c := cutter{survey: s, source: source, text: src.Text.Content, repeated: repeats(src.Text), contents: contents(src.Text), leaf: -1}
 	for i, e := range src.Text.Elements {
 		if e.Kind == extract.Heading {
 			c.leaf = -1
 			continue
 		}
-		if c.leaf < 0 || i == 0 || !slices.Equal(s.sections[c.leaf].path, e.HeadingPath) {
+		if c.contents[i] {
+			continue
+		}
+		if c.leaf < 0 || !slices.Equal(s.sections[c.leaf].path, e.HeadingPath) {
 			s.sections = append(s.sections, leaf{source: source, path: e.HeadingPath})
 			s.vocabulary.intern(strings.Join(e.HeadingPath, "\n"), src.Language)
 			c.leaf = len(s.sections) - 1
@@ -272,13 +328,27 @@ func (s *Survey) cut(source int) {
 	}
 }
 
-// Title is a title for the post: that of its main source.
+// Title is a title for the post: that of its main source, or of the next one that is about a thing and not a row of notes.
 func (s *Survey) Title() string {
-	if i := s.main(); i >= 0 {
-		return plain(s.Titles[i], s.Sources[i].Markdown)
+	best := s.titling()
+	if best < 0 {
+		return ""
 	}
-	return ""
+	return s.unnumbered(plain(s.Titles[best], s.Sources[best].Markdown), best)
 }
+
+// titling is the source that gives the post its title, -1 when there is none.
+func (s *Survey) titling() int {
+	for _, i := range s.central {
+		if !s.isSuperseded(i) && !loose.MatchString(s.Titles[i]) {
+			return i
+		}
+	}
+	return s.main()
+}
+
+// loose are titles of texts in which all sorts of things stand.
+var loose = regexp.MustCompile(`(?i)\b(notes?|minutes|protocol|newsletter|diary|journal|log|faq|questions|q ?& ?a|e-?mail|chat|weekly|daily|agenda|handover|to-?do|draft|untitled|readme)\b|회의록|일지|소식|질문|메모|근무|대화|주간|할 일|제목 없음`)
 
 // main is the most central source that was not superseded, -1 when there is none.
 func (s *Survey) main() int {

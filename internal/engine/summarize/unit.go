@@ -17,6 +17,7 @@ type cutter struct {
 	source   int
 	text     string
 	repeated map[string]bool
+	contents map[int]bool
 	leaf     int // the open section, -1 behind a heading
 }
 
@@ -37,10 +38,13 @@ func (c *cutter) element(i int, e extract.Element) {
 			c.add(i, e, Table, e.Start+lead, e.Start+len(strings.TrimRight(text, " ")))
 		}
 	case extract.Item:
+		start := e.Start + len(bullet.FindString(text))
+		text = c.text[start:e.End]
 		if Words(text) > manyWords { // a text of its own
+			e.Start = start
 			c.paragraph(i, e, text)
-		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) {
-			c.add(i, e, Item, e.Start, e.End)
+		} else if utf8.RuneCountInString(text) > 1 && !isLinkOnly(text) && !broken(text) {
+			c.add(i, e, Item, start, e.End)
 		}
 	case extract.Code:
 		if strings.HasPrefix(text, "```") && strings.HasSuffix(text, "\n```") && len(text) <= codeBytes {
@@ -53,7 +57,11 @@ func (c *cutter) element(i int, e extract.Element) {
 
 func (c *cutter) paragraph(i int, e extract.Element, text string) {
 	src := c.survey.Sources[c.source]
-	if c.repeated[oneLine(text)] || src.Markdown && (isImprint(c.text, e.Start, e.End) || isDefinition(text)) {
+	if c.repeated[oneLine(text)] || i < firstLines && isDateline(text) || src.Markdown && (isImprint(c.text, e.Start, e.End) || isDefinition(text)) {
+		return
+	}
+	if !src.Markdown && isColumns(text) {
+		c.add(i, e, Table, e.Start, e.End)
 		return
 	}
 	quoted := src.Markdown && isQuoted(c.text, e.Start)
@@ -173,11 +181,11 @@ func standsApart(table string) bool {
 	pipes := isPipeTable(table)
 	for line := range strings.SplitSeq(table, "\n") {
 		trimmed := strings.TrimLeft(line, " ")
-		if pipes && (len(line)-len(trimmed) >= deep || !strings.Contains(line, "|") || trimmed != "" && strings.ContainsAny(trimmed[:1], ">*+")) || strings.HasPrefix(trimmed, "```") {
+		if pipes && (len(line)-len(trimmed) >= deep || !strings.Contains(line, "|") || trimmed != "" && strings.ContainsAny(trimmed[:1], ">*+") || strings.HasPrefix(trimmed, "- ")) || strings.HasPrefix(trimmed, "```") {
 			return false
 		}
 	}
-	return !pipes || !strings.HasPrefix(strings.TrimLeft(table, " "), "- ")
+	return true
 }
 
 // isImprint tells a paragraph that is emphasised as a whole: a status line, a date, a caption. The marks may stand around the
@@ -195,6 +203,15 @@ func isImprint(text string, start, end int) bool {
 		}
 	}
 	return false
+}
+
+// firstLines are the elements among which a text says when it was made, and by whom.
+const firstLines = 4
+
+// isDateline tells a short line with a date that is no sentence of the text: "May 2024, by the desk team".
+func isDateline(s string) bool {
+	const few = 12
+	return firstDate(s) > 0 && Words(s) <= few && !strings.ContainsAny(s[len(s)-1:], ".!?") && !strings.HasSuffix(s, "다")
 }
 
 // isDefinition tells the text of a footnote.
@@ -260,13 +277,26 @@ func startsLow(s string) bool {
 }
 
 var (
-	boilerplate = regexp.MustCompile(`(?i)all rights reserved|©|\bcopyright \d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|^page \d+( of \d+)?$|\bthis page (is )?intentionally left blank|^(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|무단\s*(전재|복제)|저작권자`)
-	linkOnly    = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
+	opening  = regexp.MustCompile(`^(?i)(?:permission is (hereby )?granted\b|page \d+( of \d+)?$|(present|attendees|attending|apologies|absent|author|date|time|place|venue|version|status|tags?|keywords|참석자|일시|장소|작성자|작성일)\s*[:：]|((with )?(kind|best|warm) regards|yours (sincerely|faithfully|truly))\b|(dear (colleagues|all|sir|madam|members|readers)|hi all|hello everyone)[,.!]?$|(unsubscribe|share this|print this page|back to top|skip to (main )?content)\b|confidential\b.{0,60}$|\d{1,4} ?/ ?\d{1,4}$|- ?\d{1,4} ?-$|(감사합니다|안녕하세요|안녕하십니까)[.!]?$|\d{1,4}\s?쪽$)`)
+	anywhere = regexp.MustCompile(`(?i)all rights reserved|a copy of the licen[cs]e is included|©|\bcopyright (?:\(?c\)? )?\d|\bcookies?\b.*\b(accept|policy|consent)\b|\bsubscribe (to|now)\b|\bclick here\b|\bthis page (is )?intentionally left blank|무단\s*(전재|복제|배포)|저작권자`)
+	linkOnly = regexp.MustCompile(`^!?\[[^\]]*\]\([^)]*\)[.,;]?$|^<?https?://\S+>?$`)
 )
 
-func isBoilerplate(s string) bool { return boilerplate.MatchString(s) || isLinkOnly(s) }
+// noticeWords are what one of the notices anywhere holds; to look for them takes far less time than the pattern.
+var noticeWords = []string{"rights reserved", "©", "opyright", "OPYRIGHT", "ookie", "ubscribe", "lick here", "eft blank", "licen", "무단", "저작권자", "RIGHTS RESERVED"}
 
-func isLinkOnly(s string) bool { return linkOnly.MatchString(strings.TrimSpace(s)) }
+// isBoilerplate tells lines that belong to the form of a page or a letter and not to what it says.
+func isBoilerplate(s string) bool {
+	if opening.MatchString(s) || isLinkOnly(s) {
+		return true
+	}
+	return slices.ContainsFunc(noticeWords, func(w string) bool { return strings.Contains(s, w) }) && anywhere.MatchString(s)
+}
+
+func isLinkOnly(s string) bool {
+	s = strings.TrimSpace(s)
+	return s != "" && strings.ContainsAny(s[:1], "![<hH") && linkOnly.MatchString(s)
+}
 
 // pointers are the words at the begin of a sentence that point back at the one before.
 var pointers = func() map[string]bool {
@@ -274,7 +304,8 @@ var pointers = func() map[string]bool {
 	for w := range strings.FieldsSeq(`it its they their them this that these those he his him she her such both neither either former latter here there
 		otherwise instead however moreover furthermore additionally also besides nevertheless nonetheless still meanwhile indeed and but so or yet thus hence therefore
 		consequently finally similarly likewise then again another others one
-		그는 그녀는 그것은 그들은 이는 이것은 이들은 이를 이에 이러한 이런 그런 그러한 그중 이 그 저 해당 이와 이처럼 그러나 그런데 그리고 하지만 또한 따라서 그래서 그러므로 게다가 한편 반면 즉 이때 이후 그럼에도 그때 그래도 그러면 그렇지만 이어서 아울러 나머지 둘 모두`) {
+		그는 그녀는 그것은 그들은 이는 이것은 이들은 이를 이에 이러한 이런 그런 그러한 그중 이 그 저 해당 이와 이처럼 그러나 그런데 그리고 하지만 또한 따라서 그래서 그러므로 게다가 한편 반면 즉 이때 이후 그럼에도 그때 그래도 그러면 그렇지만 이어서 아울러 나머지 둘 모두
+		그녀의 그의 이것이 그것이 이것을 그것을 이로써 이로 인해 이에따라 그리하여 더구나 반면에 결국 이어 그다음 이러한 그러한 이와같이 마찬가지로 이날 그날 당시 이곳 그곳 여기 거기`) {
 		m[w] = true
 	}
 	return m
@@ -285,9 +316,15 @@ var pointing = regexp.MustCompile(`^(?i)(as a result|for (example|instance)|in (
 // concluding are connectives within the first words of a sentence ("The office therefore ...").
 var concluding = regexp.MustCompile(`^\S+(?: \S+){0,4} (?:therefore|thus|hence|consequently|however|nevertheless|moreover|furthermore|likewise|instead)\b`)
 
+// itself are words by which a text speaks of itself as a whole: that points at nothing before it.
+var itself = regexp.MustCompile(`^(?i)this (policy|document|report|guide|manual|plan|paper|page|handbook|agreement|contract|notice|study|specification|standard|survey|article|book|letter|newsletter|overview|list|website|site|project|programme|program|service|product)\b|^(이|본) (문서|보고서|안내서?|지침|규정|규칙|계획서?|자료|약관|계약|논문|조사|연구|사업|제품|글|책자?|매뉴얼|설명서)(는|은|에|의|가|이|를|을|에서|에서는)? `)
+
 // leans tells whether a sentence begins by pointing at the one before it.
 func leans(s string) bool {
 	s = strings.TrimLeft(s, `"'“‘(*_`)
+	if itself.MatchString(s) {
+		return false
+	}
 	word, _, _ := strings.Cut(s, " ")
 	word = strings.ToLower(strings.TrimRight(word, ",."))
 	if word == "there" || word == "here" || word == "one" || word == "another" {
