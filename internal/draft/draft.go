@@ -33,6 +33,8 @@ type Draft struct {
 	DocumentIDs []string
 	Categories  []string
 	Tags        []string
+	Summary     string // one or two sentences for lists and search engines; suggested by the writer
+	Slug        string // of its address; suggested by the writer
 	RunID       string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -117,6 +119,10 @@ type Brief struct {
 	Must     []string `json:"must,omitempty"`
 	MustNot  []string `json:"must_not,omitempty"`
 	Outline  []string `json:"outline,omitempty"`
+	Template string   `json:"template,omitempty"` // a form of post: see Templates of the writer
+	// ApproveOutline lets a person see the outline, and change it, before anything is written.
+	ApproveOutline bool `json:"approve_outline,omitempty"`
+	Web            bool `json:"web,omitempty"` // the web may be searched
 }
 
 // Wish is the input of a generate run.
@@ -125,6 +131,10 @@ type Wish struct {
 	Title        string   `json:"title,omitempty"`
 	Instructions string   `json:"instructions,omitempty"`
 	Brief        Brief    `json:"brief"`
+	StyleGuide   string   `json:"style_guide,omitempty"`  // of the workspace, when the run was made
+	Author       string   `json:"author,omitempty"`       // the user who asked
+	Provider     string   `json:"llm_provider,omitempty"` // empty: the configured one
+	Model        string   `json:"llm_model,omitempty"`
 }
 
 // Edit is a person's change; nil fields stay.
@@ -150,7 +160,9 @@ type Filter struct {
 type Result struct {
 	Title   string
 	Tags    []string // suggested; kept only when the draft has none
-	Version Version  // Number, ID and CreatedAt are given by the store
+	Summary string
+	Slug    string
+	Version Version // Number, ID and CreatedAt are given by the store
 }
 
 // Store of drafts. Each method is one transaction; all is scoped by workspace, and what is not there, or another's, is
@@ -165,8 +177,15 @@ type Store interface {
 	// that the person saw: another newest one is fault.Stale. A draft that is being generated is fault.Conflict.
 	Save(ctx context.Context, ws ident.Workspace, id string, match int, e Edit) (Draft, error)
 	Delete(ctx context.Context, ws ident.Workspace, id string) error
+	// Fork makes a new draft of what an ended generate run did up to one of its nodes: its run goes on behind that node.
+	Fork(ctx context.Context, ws ident.Workspace, runID, node string, once *ident.Once) (Draft, runs.Run, error)
+	// StyleGuide is what the workspace wants every post to keep to; empty when there is none.
+	StyleGuide(ctx context.Context, ws ident.Workspace) (string, error)
+	SetStyleGuide(ctx context.Context, ws ident.Workspace, text string) error
 	Versions(ctx context.Context, ws ident.Workspace, draftID string, cursor, limit int) (page []Version, total int, err error)
 	Version(ctx context.Context, ws ident.Workspace, draftID string, number int) (Version, error)
 	// AddVersion is the fenced write of a run: the version, the draft's state and the events.
 	AddVersion(ctx context.Context, l runs.Lease, r Result, events ...runs.NewEvent) (Version, error)
+	// AddSources adds to the documents that a run's draft is written from.
+	AddSources(ctx context.Context, l runs.Lease, documentIDs []string) error
 }

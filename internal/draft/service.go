@@ -53,6 +53,9 @@ func (s *Service) Generate(ctx context.Context, ws ident.Workspace, w Wish, cate
 		e.Fields = waiting
 		return Draft{}, runs.Run{}, e
 	}
+	if w.StyleGuide, err = s.StyleGuide(ctx, ws); err != nil {
+		return Draft{}, runs.Run{}, err
+	}
 	now := time.Now()
 	title := strings.TrimSpace(w.Title)
 	return s.Add(ctx, Draft{ID: ident.New(), Workspace: ws, Title: title, Status: Generating, DocumentIDs: w.DocumentIDs,

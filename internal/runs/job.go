@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"byline/internal/ident"
 )
 
 // Job is a leased run in the hands of its handler. Its methods are safe for concurrent use. Every write returns ErrFenced once
@@ -127,6 +129,47 @@ func (j *Job) Opened(key string) bool {
 	defer j.changed.Unlock()
 	s, ok := j.steps[key]
 	return ok && !s.Done && s.Attempt < j.run.Attempt
+}
+
+// Done tells whether a step is finished.
+func (j *Job) Done(key string) bool {
+	j.changed.Lock()
+	defer j.changed.Unlock()
+	return j.steps[key].Done
+}
+
+// Begin opens a step that is not done by one call of Once, and writes events with that. Finish ends it.
+func (j *Job) Begin(ctx context.Context, key string, events ...NewEvent) error {
+	return j.save(ctx, Step{Key: key, Attempt: j.run.Attempt}, append([]NewEvent{{EventStepStarted, StepEvent{Step: key}}}, events...)...)
+}
+
+// Finish ends a step that Begin opened; it has no result.
+func (j *Job) Finish(ctx context.Context, key string, events ...NewEvent) error {
+	return j.save(ctx, Step{Key: key, Done: true, Result: json.RawMessage("{}"), Attempt: j.run.Attempt},
+		append(events, NewEvent{EventStepCompleted, StepEvent{Step: key}})...)
+}
+
+// Ask puts a question to a person. The first time it leaves the run waiting and gives ErrWaiting, which the handler returns as it is; when
+// the run is claimed again, the same call gives the reply. Nothing else may be under way in the run meanwhile.
+func (j *Job) Ask(ctx context.Context, q Question) (Reply, error) {
+	j.changed.Lock()
+	s, ok := j.steps[q.Key]
+	j.changed.Unlock()
+	if ok && s.Done {
+		var r Reply
+		if err := json.Unmarshal(s.Result, &r); err != nil {
+			return Reply{}, fmt.Errorf("read answer to %s: %w", q.Key, err)
+		}
+		return r, nil
+	}
+	if err := j.Flush(ctx); err != nil {
+		return Reply{}, err
+	}
+	q.ID = ident.New()
+	if err := j.queue.Ask(ctx, j.lease, q); err != nil {
+		return Reply{}, err
+	}
+	return Reply{}, ErrWaiting
 }
 
 // Once does a step that must not be done twice: a finished one of an earlier attempt only fills out. do fills out (a

@@ -68,6 +68,7 @@ type Run struct {
 	Attempt   int // how often it was claimed
 	Failures  int // how often it failed in a way that is worth another try
 	Failure   *Failure
+	Question  *Question // what a waiting run waits for
 	NotBefore time.Time // of a retry
 	CreatedAt time.Time
 	EndedAt   time.Time // zero while it goes on
@@ -103,6 +104,7 @@ const (
 	EventCreated       = "run.created"
 	EventStarted       = "run.started"
 	EventRestarted     = "run.restarted"
+	EventWaiting       = "run.waiting"
 	EventCompleted     = "run.completed"
 	EventFailed        = "run.failed"
 	EventCancelled     = "run.cancelled"
@@ -117,8 +119,12 @@ const (
 	EventSnapshot      = "snapshot"
 	EventReset         = "reset"
 	EventCitation      = "citation.added"
+	EventRejected      = "citation.rejected"
 	EventVerified      = "claim.verified"
+	EventToolCalled    = "tool.called"
+	EventToolCompleted = "tool.completed"
 	EventVersion       = "version.created"
+	EventUsage         = "usage"
 	EventNotice        = "notice"
 )
 
@@ -167,6 +173,10 @@ type Step struct {
 	At      time.Time
 }
 
+// ShowPrefix begins the keys of steps that only put into the log of a run what other steps have made. A new run that takes over
+// the steps of another does these again, so that its own log tells all.
+const ShowPrefix = "show/"
+
 // NewRun is a run to be created together with what it works on, in one transaction, by the store method of that room.
 type NewRun struct {
 	Kind      Kind
@@ -200,6 +210,9 @@ type Queue interface {
 	// SaveStep writes a journalled step and its events.
 	SaveStep(ctx context.Context, l Lease, s Step, events ...NewEvent) error
 	Steps(ctx context.Context, runID string) ([]Step, error)
+	// Ask leaves the run waiting for an answer to q, whose step is opened: the lease is given up, and run.waiting comes behind all
+	// events. The answer, or that none came in time, is that step's result (a Reply) when the run is claimed again.
+	Ask(ctx context.Context, l Lease, q Question) error
 	// End leaves the run: terminal with its last event, or queued again. The run's subject follows (a failed run's
 	// document or draft is failed too, with the text so far).
 	End(ctx context.Context, l Lease, e Ending) error
@@ -234,7 +247,10 @@ type Admin interface {
 	Runs(ctx context.Context, ws ident.Workspace, f Filter) (page []Run, total int, err error)
 	// Cancel ends the run, raises its fence and puts its subject back; a run that has ended is returned as it is.
 	Cancel(ctx context.Context, ws ident.Workspace, id string) (Run, error)
-	// Requeue makes a new run from a failed one, with its finished steps.
+	// Answer gives a waiting run the answer to its question and queues it. The same answer again changes nothing; another one, or one
+	// to another question, is fault.Conflict.
+	Answer(ctx context.Context, ws ident.Workspace, id, questionID string, r Reply) (Run, error)
+	// Requeue makes a new run from a failed one, with its finished steps, but for those that only showed (see Show).
 	Requeue(ctx context.Context, ws ident.Workspace, id string, once *ident.Once) (Run, error)
 	// Compact joins the tokens of runs that ended before a time, some runs at a call, and tells how many it did.
 	Compact(ctx context.Context, before time.Time, limit int) (int, error)

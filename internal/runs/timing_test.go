@@ -128,6 +128,14 @@ func (d *desk) End(_ context.Context, l runs.Lease, e runs.Ending) error {
 	return nil
 }
 
+func (d *desk) Ask(ctx context.Context, l runs.Lease, q runs.Question) error {
+	if _, err := d.Append(ctx, l, runs.NewEvent{Type: runs.EventWaiting}); err != nil {
+		return err
+	}
+	d.fence(l.RunID)
+	return nil
+}
+
 // fence takes a run away from whoever holds it.
 func (d *desk) fence(id string) {
 	d.mu.Lock()

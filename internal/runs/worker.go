@@ -219,6 +219,9 @@ func (w *Worker) work(ctx context.Context, r Run, l Lease) (settled bool) {
 		log.Debug("left run", "cause", cause)
 		return errors.Is(cause, errStopping)
 	}
+	if errors.Is(err, ErrWaiting) {
+		return true
+	}
 	if errors.Is(err, ErrFenced) {
 		log.Debug("run was taken away")
 		return false

@@ -28,6 +28,9 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 		if err := t.lockWorkspace(ws); err != nil {
 			return err
 		}
+		if err := t.unwaitReaders(ws, id); err != nil {
+			return err
+		}
 		if err := t.bury(id); err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func (s *Store) Drafts() Drafts { return Drafts{s} }
 const (
 	draftNoun    = "draft"
 	draftColumns = `d.id, d.workspace, d.session_id, d.title, d.status, d.version, d.document_ids, d.categories, d.tags, d.run_id,
-		d.created_at, d.updated_at`
+		d.summary, d.slug, d.created_at, d.updated_at`
 )
 
 func scanDraft(row scanner) (draft.Draft, error) { return scanDraftAnd(row) }
@@ -34,7 +34,7 @@ func scanDraftAnd(row scanner, more ...any) (draft.Draft, error) {
 	var documents, categories, tags string
 	var created, updated int64
 	err := row.Scan(append([]any{&d.ID, &d.Workspace, &d.SessionID, &d.Title, &d.Status, &d.Version, &documents, &categories, &tags,
-		&d.RunID, &created, &updated}, more...)...)
+		&d.RunID, &d.Summary, &d.Slug, &created, &updated}, more...)...)
 	d.DocumentIDs, d.Categories, d.Tags = decodeList(documents), decodeList(categories), decodeList(tags)
 	d.CreatedAt, d.UpdatedAt = timeOf(created), timeOf(updated)
 	return d, err
@@ -54,28 +54,33 @@ func (v Drafts) Add(ctx context.Context, d draft.Draft, w draft.Wish, once *iden
 			added, err = t.draft(d.Workspace, made.Resource)
 			return err
 		}
-		id := d.ID
-		if id == "" {
-			id = ident.New()
-		}
-		r, err = t.createRun(d.Workspace, runs.NewRun{Kind: runs.KindGenerate, SessionID: d.SessionID, Input: w,
-			Subject: runs.Subject{Type: subjectDraft, ID: id}})
-		if err != nil {
+		if added, r, err = t.addDraft(d, w); err != nil {
 			return err
 		}
-		if _, err = t.exec(`INSERT INTO draft (id, workspace, session_id, title, title_key, status, document_ids, categories, tags,
-				run_id, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, d.Workspace, d.SessionID, d.Title, searchKey(d.Title), draft.Generating, encodeList(d.DocumentIDs),
-			encodeList(d.Categories), encodeList(d.Tags), r.ID, t.now, t.now); err != nil {
-			return err
-		}
-		if added, err = t.draft(d.Workspace, id); err != nil {
-			return err
-		}
-		made.Resource, made.Run = id, r.ID
+		made.Resource, made.Run = added.ID, r.ID
 		return t.remember(d.Workspace, once, made)
 	})
 	return added, r, err
+}
+
+// addDraft makes a draft and the run that writes it.
+func (t *tx) addDraft(d draft.Draft, w draft.Wish) (draft.Draft, runs.Run, error) {
+	id := d.ID
+	if id == "" {
+		id = ident.New()
+	}
+	r, err := t.createRun(d.Workspace, runs.NewRun{Kind: runs.KindGenerate, SessionID: d.SessionID, Input: w, Subject: runs.Subject{Type: subjectDraft, ID: id}})
+	if err != nil {
+		return draft.Draft{}, runs.Run{}, err
+	}
+	if _, err = t.exec(`INSERT INTO draft (id, workspace, session_id, title, title_key, status, document_ids, categories, tags,
+			run_id, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, d.Workspace, d.SessionID, d.Title, searchKey(d.Title), draft.Generating, encodeList(d.DocumentIDs),
+		encodeList(d.Categories), encodeList(d.Tags), r.ID, t.now, t.now); err != nil {
+		return draft.Draft{}, runs.Run{}, err
+	}
+	d, err = t.draft(d.Workspace, id)
+	return d, r, err
 }
 
 // Draft meets draft.Store.
@@ -190,8 +195,8 @@ func (t *tx) saveVersion(d *draft.Draft, e draft.Edit) error {
 }
 
 func (t *tx) updateDraft(d draft.Draft) error {
-	_, err := t.exec(`UPDATE draft SET title = ?, title_key = ?, status = ?, version = ?, categories = ?, tags = ?, updated_at = ?
-		WHERE id = ?`, d.Title, searchKey(d.Title), d.Status, d.Version, encodeList(d.Categories), encodeList(d.Tags), t.now, d.ID)
+	_, err := t.exec(`UPDATE draft SET title = ?, title_key = ?, status = ?, version = ?, categories = ?, tags = ?, summary = ?, slug = ?, updated_at = ?
+		WHERE id = ?`, d.Title, searchKey(d.Title), d.Status, d.Version, encodeList(d.Categories), encodeList(d.Tags), d.Summary, d.Slug, t.now, d.ID)
 	return err
 }
 
@@ -238,6 +243,7 @@ func (v Drafts) AddVersion(ctx context.Context, l runs.Lease, r draft.Result, ev
 		if d.Title = r.Title; len(d.Tags) == 0 {
 			d.Tags = r.Tags
 		}
+		d.Summary, d.Slug = r.Summary, r.Slug
 		r.Version.Title = r.Title
 		if added, err = t.addVersion(&d, r.Version, l.RunID); err != nil {
 			return err
@@ -255,6 +261,30 @@ func (v Drafts) AddVersion(ctx context.Context, l runs.Lease, r draft.Result, ev
 		return t.appendEvents(l, log...)
 	})
 	return added, err
+}
+
+// AddSources adds to the documents that a run's draft is written from.
+func (v Drafts) AddSources(ctx context.Context, l runs.Lease, documentIDs []string) error {
+	return v.store.write(ctx, laneEvents, func(t *tx) error {
+		id, err := t.subject(l)
+		if err != nil {
+			return err
+		}
+		d, err := t.lockedDraft(l.Workspace, id)
+		if isMissing(err) {
+			return runs.ErrFenced
+		}
+		if err != nil {
+			return err
+		}
+		for _, doc := range documentIDs {
+			if !slices.Contains(d.DocumentIDs, doc) {
+				d.DocumentIDs = append(d.DocumentIDs, doc)
+			}
+		}
+		_, err = t.exec(`UPDATE draft SET document_ids = ? WHERE id = ?`, encodeList(d.DocumentIDs), id)
+		return err
+	})
 }
 
 // versionCreated is the data of version.created.

@@ -24,13 +24,16 @@ const (
 // directory holds all leases, until the next one voids them (Recover): there no clock is asked.
 const leaseLife = 9 * time.Second
 
-const runColumns = `id, workspace, kind, status, subject, subject_id, session_id, input, last_seq, attempt, failures, error_code, error, not_before, created_at, ended_at`
+const runColumns = `id, workspace, kind, status, subject, subject_id, session_id, input, last_seq, attempt, failures, error_code, error, question, not_before, created_at, ended_at`
 
 func scanRun(row scanner) (r runs.Run, err error) {
-	var input, code, detail string
+	var input, code, detail, question string
 	var notBefore, created, ended int64
 	err = row.Scan(&r.ID, &r.Workspace, &r.Kind, &r.Status, &r.Subject.Type, &r.Subject.ID, &r.SessionID, &input, &r.LastSeq, &r.Attempt, &r.Failures,
-		&code, &detail, &notBefore, &created, &ended)
+		&code, &detail, &question, &notBefore, &created, &ended)
+	if err == nil && question != "" {
+		err = json.Unmarshal([]byte(question), &r.Question)
+	}
 	if err != nil {
 		return runs.Run{}, err
 	}
@@ -91,6 +94,12 @@ func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r r
 		if err != nil {
 			return err
 		}
+		if r.Status == runs.Waiting { // nobody answered in time
+			if err := t.resolve(r, runs.Reply{Expired: true}); err != nil {
+				return err
+			}
+			r.Question = nil
+		}
 		event := runs.NewEvent{Type: runs.EventStarted, Data: attemptData{r.Attempt + 1}}
 		if r.Attempt > 0 {
 			event.Type = runs.EventRestarted
@@ -120,13 +129,14 @@ type attemptData struct {
 	Attempt int `json:"attempt"`
 }
 
-// dueRun is the condition of a run that may be claimed: it waits and its time has come, or its lease has run out.
+// dueRun is the condition of a run that may be claimed: its time has come, its lease has run out, or nobody answered its question in time.
 func (t *tx) dueRun(kinds int) string {
 	lost := `lease_owner = ''`
 	if t.pg {
 		lost = `lease_until < ` + t.clock()
 	}
-	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ` + t.clock() + ` OR status = 'running' AND ` + lost + `)`
+	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ` + t.clock() + ` OR status = 'running' AND ` + lost +
+		` OR status = 'waiting' AND question_until > 0 AND question_until <= ` + t.clock() + `)`
 }
 
 // Renew meets runs.Queue. On SQLite there is nothing to prolong.
@@ -256,7 +266,7 @@ func (t *tx) end(runID, session string, last int64, e runs.Ending) error {
 	if _, err := t.log(runID, session, last, []runs.NewEvent{event}); err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE run SET status = ?, fence = fence + 1, lease_owner = '', lease_until = 0, error_code = ?, error = ?, ended_at = ?,
+	_, err = t.exec(`UPDATE run SET status = ?, fence = fence + 1, lease_owner = '', lease_until = 0, question = '', question_until = 0, error_code = ?, error = ?, ended_at = ?,
 		failures = failures + ? WHERE id = ?`, e.Status, failure.Code, failure.Detail, t.now, flag(e.Status == runs.Failed), runID)
 	return err
 }
@@ -397,7 +407,7 @@ func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once
 			return err
 		}
 		if _, err := t.exec(`INSERT INTO run_step (run_id, key, done, result, attempt, at)
-			SELECT ?, key, done, result, 0, at FROM run_step WHERE run_id = ? AND done = 1`, r.ID, old.ID); err != nil {
+			SELECT ?, key, done, result, 0, at FROM run_step WHERE run_id = ? AND done = 1 AND REPLACE(key, ?, '') = key`, r.ID, old.ID, runs.ShowPrefix); err != nil {
 			return err
 		}
 		if err := t.unsettle(r); err != nil {
