@@ -40,6 +40,8 @@ func (s *Setting) parse(text string) (any, error) {
 		return parseList(text, parsePrefix)
 	case form == "origin":
 		return parseList(text, parseOrigin)
+	case form == "target":
+		return parseList(text, parseTarget)
 	case form == "extension":
 		return parseList(text, parseExtension)
 	case form == "size":
@@ -156,6 +158,16 @@ func parseHostPort(text string) (any, error) {
 	return text, nil
 }
 
+// parseTarget reads a host with its port, and gives both in lower case.
+func parseTarget(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	if err != nil || bad != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@*") {
+		return "", errNotAllowed
+	}
+	return net.JoinHostPort(strings.ToLower(host), port), nil
+}
+
 // parseURL also refuses what looks like a password with bare signs, of which a part would be taken for the host and be shown.
 func parseURL(text string, schemes []string) (any, error) {
 	u, err := url.Parse(text)
@@ -253,6 +265,8 @@ func (s *Setting) allowed() string {
 		return "origins such as http://localhost:3000, without a path or *, separated by commas or as a JSON list"
 	case form == "extension":
 		return "file name endings such as pdf, md, txt, separated by commas or as a JSON list"
+	case form == "target":
+		return "hosts with ports such as wiki.example:8080, separated by commas or as a JSON list"
 	case form == "size":
 		return fmt.Sprintf("a size such as 100MB or 104857600, from %s to %s", least, most)
 	case form == "hostport":
