@@ -341,20 +341,19 @@ func isText(media string) bool {
 	return end != "" && end != ".pdf"
 }
 
+// maxEnding is the longest ending of a name, with its dot, in bytes.
+const maxEnding = 9
+
 // filename names a page for people, with the ending of what it is: example.org-post.html.
 func filename(u *url.URL, media string) string {
 	name := strings.TrimPrefix(u.Hostname(), "www.")
 	last := strings.NewReplacer("/", "-", `\`, "-").Replace(path.Base(u.Path))
 	ending := path.Ext(last)
-	if want := endings[media]; want == ".txt" && (ending == ".md" || ending == ".markdown") {
-		want = ending
-	} else if want != "" {
-		if len(ending) <= 6 && !strings.Contains(ending, " ") {
-			last = strings.TrimSuffix(last, ending)
-		}
-		ending = want
-	} else {
+	if len(ending) <= maxEnding && !strings.Contains(ending, " ") {
 		last = strings.TrimSuffix(last, ending)
+	}
+	if want := endings[media]; want != "" && (want != ".txt" || ending != ".md" && ending != ".markdown") {
+		ending = want
 	}
 	if last = strings.Trim(last, "-. "); last != "" {
 		name += "-" + last
