@@ -353,7 +353,7 @@ func webFault(ctx context.Context, err error) (say string, mine bool) {
 
 // usable are places that can be asked for, cut to a size that fits the journal.
 func usable(found []Found, n int) (list []Found) {
-	const longTitle, longSnippet, longURL = 300, 600, 2048
+	const longTitle, longURL = 300, 2048
 	for _, f := range found {
 		u, err := url.Parse(f.URL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(f.URL) > longURL {
@@ -361,7 +361,7 @@ func usable(found []Found, n int) (list []Found) {
 		}
 		u.Fragment, u.RawFragment = "", ""
 		f.URL = u.String()
-		f.Title, f.Snippet = clip(strings.ToValidUTF8(f.Title, ""), longTitle), clip(strings.ToValidUTF8(f.Snippet, ""), longSnippet)
+		f.Title, f.Snippet = clip(strings.ToValidUTF8(f.Title, ""), longTitle), "" // words of a page are kept in its document only
 		if list = append(list, f); len(list) == n {
 			break
 		}
