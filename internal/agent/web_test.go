@@ -366,7 +366,9 @@ func TestCancelledRunsKeepNothing(t *testing.T) {
 }
 
 func TestFindersStandInForEachOther(t *testing.T) {
-	down := func() error { return fault.New(fault.Invalid, "web_search_unauthorized", "It does not accept the key.") }
+	down := func() error {
+		return fault.New(fault.Invalid, "web_search_unauthorized", "It does not accept the key.")
+	}
 	first, second := &net{fails: []error{down()}}, &net{answers: map[string][]string{"q": {"https://a.example/"}}, pages: map[string]string{"https://a.example/": about("wheel")}}
 	r := openNewsroom(t, []agent.Finder{first, second}, second, agent.WebOptions{})
 	if got := r.gather(allowed, []string{"q"}, 1); len(got.docs) != 1 || len(got.notices) > 0 {
