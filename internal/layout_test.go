@@ -59,6 +59,7 @@ type module struct {
 }
 
 var modules = []module{
+	{"codeberg.org/readeck/go-readability/v2", []string{"engine/html"}},
 	{"github.com/BurntSushi/toml", []string{"config"}},
 	{"github.com/blevesearch/snowballstem", []string{"engine/lexical", "engine/chunk", "engine/summarize"}},
 	{"github.com/clipperhouse/uax29/v2", []string{"engine/lexical", "engine/chunk", "engine/summarize"}},
@@ -85,9 +86,10 @@ var modules = []module{
 	{"github.com/tiktoken-go/tokenizer", []string{"llm"}},
 	{"go.uber.org/goleak", []string{"tests"}},
 	{"golang.org/x/crypto", []string{"engine/passhash"}},
+	{"golang.org/x/net", []string{"engine/html", "driver/webpage"}},
 	{"golang.org/x/sys", []string{"engine", "outside", "app", "cli"}},
 	{"golang.org/x/term", []string{"cli"}},
-	{"golang.org/x/text", []string{"engine", "room", "store"}},
+	{"golang.org/x/text", []string{"engine", "room", "store", "driver/webpage"}},
 	{"modernc.org/sqlite", []string{"store"}},
 	{"pgregory.net/rapid", []string{"tests"}},
 }

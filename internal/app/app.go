@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,6 +55,7 @@ type App struct {
 	store   *store.Store
 	blobs   *localfs.Store
 	pool    *sandbox.Pool
+	pages   *sandbox.Pool // for HTML
 	hashers *passhash.Pool
 	spaces  *search.Spaces
 	models  *models
@@ -63,6 +65,7 @@ type App struct {
 	router  *search.Router
 	feed    *search.Feed
 	rest    func(unused time.Duration) // gives the embedder's memory back if it was unused for a time
+	web     *agent.Web                 // nil: nothing is configured for it
 	hub     *runs.Hub
 	worker  *runs.Worker
 	health  *ops.Health
@@ -159,6 +162,11 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Workers: cfg.Documents.ExtractWorkers,
 		Limits:  sandbox.Limits{Memory: cfg.Documents.ExtractMemory, Pages: cfg.Documents.MaxPages, Stall: cfg.Documents.ExtractTimeout},
 	})
+	a.openPages(exe)
+	webside, err := a.webside()
+	if err != nil {
+		return err
+	}
 	a.hashers = passhash.NewPool(passhash.Options{
 		Command: []string{exe, passhash.Subcommand}, Log: a.log, Workers: runtime.GOMAXPROCS(0) / 2,
 	})
@@ -192,12 +200,16 @@ func (a *App) build(ctx context.Context, server bool) error {
 		},
 		string(extract.Markdown):  decoded(markdown.Extract),
 		string(extract.PlainText): decoded(extract.Plain),
+		string(extract.HTML):      a.readPage,
 	}, a.spaces.Wanted)
+	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
+	a.web = webside.search(ingest.NewSnapshots(documents, a.store.Bus()), a.store)
 	writer := agent.New(a.store.Drafts(), a.store, searcher)
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
+			runs.KindSnapshot: {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Storage.Workers},
 			runs.KindSync:     {Do: a.feed.Handle, Limit: cfg.Storage.Workers},
 		},
@@ -206,7 +218,6 @@ func (a *App) build(ctx context.Context, server bool) error {
 			a.feed.Nudge()
 		},
 	})
-	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	accounts, err := a.accounts(ctx, server)
 	if err != nil {
 		return err
@@ -215,7 +226,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 		{Name: "store", Needed: true, Ask: a.store.Ping},
 		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
 		{Name: "models", Ask: a.models.probe},
-	}, engineProbes(a.router)...)
+	}, slices.Concat(engineProbes(a.router), webside.probes())...)
 	if a.outside != nil {
 		probes = append(probes, ops.Probe{Name: "embedder", Ask: a.outside.probe})
 	}
@@ -236,7 +247,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
@@ -395,6 +406,9 @@ func (a *App) Close() error {
 	}
 	if a.pool != nil {
 		errs = append(errs, a.pool.Close())
+	}
+	if a.pages != nil {
+		errs = append(errs, a.pages.Close())
 	}
 	errs = append(errs, closeEngines(a.engines))
 	if a.store != nil {

@@ -125,6 +125,8 @@ type Budget struct {
 
 // Web is who searches the web for sources.
 type Web struct {
-	TavilyKey  string `env:"TAVILY_API_KEY" secret:"yes" planned:"*" doc:"Key of Tavily."`
-	SearXNGURL string `env:"BYLINE_SEARXNG_URL" form:"url:http,https" secret:"url" planned:"*" doc:"SearXNG server."`
+	TavilyKey  string   `env:"TAVILY_API_KEY" secret:"yes" doc:"Key of Tavily. A run searches the web only when its brief says web: true."`
+	TavilyURL  string   `env:"BYLINE_TAVILY_URL" form:"url:http,https" secret:"url" doc:"Service with Tavily's interface. Empty: Tavily's own."`
+	SearXNGURL string   `env:"BYLINE_SEARXNG_URL" form:"url:http,https" secret:"url" doc:"SearXNG server that gives JSON, such as http://localhost:8888. With TAVILY_API_KEY too, it is asked first."`
+	FetchAllow []string `env:"BYLINE_FETCH_ALLOW" form:"target" doc:"Hosts with their ports whose pages may be fetched although they are not on the public web, such as wiki.example:8080. Whoever may add documents can read what they serve."`
 }

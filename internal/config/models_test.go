@@ -80,9 +80,9 @@ func TestBadPrices(t *testing.T) {
 		"currency = ":                    "not TOML",
 		"currency = 'USD'\nprice = 1":    "price is not known",
 		"currency = 'USD'\n[models.a]\n": "models.a needs input and output",
-		"currency = 'USD'\n[models.a]\ninput = 1\noutput = -1":                "models.a needs",
-		"currency = 'USD'\n[models.a]\ninput = 1\noutput = 1\ncached = nan":   "models.a needs",
-		"currency = 'USD'\n[models.a]\ninput = 1\noutput = 'much'":            "not TOML, or a price is not a number",
+		"currency = 'USD'\n[models.a]\ninput = 1\noutput = -1":               "models.a needs",
+		"currency = 'USD'\n[models.a]\ninput = 1\noutput = 1\ncached = nan":  "models.a needs",
+		"currency = 'USD'\n[models.a]\ninput = 1\noutput = 'much'":           "not TOML, or a price is not a number",
 		"currency = 'USD'\n[models.a]\ninput = 1\noutput = 1\nreasoning = 9": "reasoning is not known",
 	} {
 		path := filepath.Join(t.TempDir(), "prices.toml")

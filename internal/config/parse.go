@@ -41,6 +41,8 @@ func (s *Setting) parse(text string) (any, error) {
 		return parseList(text, parsePrefix)
 	case form == "origin":
 		return parseList(text, parseOrigin)
+	case form == "target":
+		return parseList(text, parseTarget)
 	case form == "extension":
 		return parseList(text, parseExtension)
 	case form == "model":
@@ -159,6 +161,16 @@ func parseHostPort(text string) (any, error) {
 		return nil, errNotAllowed
 	}
 	return text, nil
+}
+
+// parseTarget reads a host with its port, and gives both in lower case.
+func parseTarget(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	if err != nil || bad != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@*") {
+		return "", errNotAllowed
+	}
+	return net.JoinHostPort(strings.ToLower(host), port), nil
 }
 
 // parseURL also refuses what looks like a password with bare signs, of which a part would be taken for the host and be shown.
@@ -296,6 +308,8 @@ func (s *Setting) allowed() string {
 		return "models such as ollama/llama3.2 or openai/gpt-4.1-mini, or openai or ollama alone, separated by commas or as a JSON list"
 	case s.typ == budgetType:
 		return "a number of tokens such as 200000 tokens, 200k tokens or 2M tokens, an amount such as 1.50 USD, or both with a comma between them"
+	case form == "target":
+		return "hosts with ports such as wiki.example:8080, separated by commas or as a JSON list"
 	case form == "size":
 		return fmt.Sprintf("a size such as 100MB or 104857600, from %s to %s", least, most)
 	case form == "hostport":

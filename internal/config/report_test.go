@@ -149,7 +149,7 @@ func TestPrintAndCheck(t *testing.T) {
 	if strings.Count(whole.String(), "hunter2") != 2 || strings.Contains(masked.String(), "hunter2") {
 		t.Errorf("masked:\n%s\nwhole:\n%s", masked, whole)
 	}
-	if got := check.String(); !strings.Contains(got, "notice  .env:2: TAVILY_API_KEY is known") || !strings.Contains(got, "The configuration is valid. Settings: ") || !strings.Contains(got, "set: 5") {
+	if got := check.String(); !strings.Contains(got, "notice  .env:4: REDIS_URL is known") || !strings.Contains(got, "The configuration is valid. Settings: ") || !strings.Contains(got, "set: 5") {
 		t.Errorf("check:\n%s", got)
 	}
 	_, report, _ = config.Load(config.Sources{Dir: dir, Environ: []string{"PORT=x"}})

@@ -41,7 +41,17 @@ type Progress struct {
 	Done, Of int
 }
 
-// Document is an uploaded document.
+// Origin says how a document came here.
+type Origin string
+
+// The origins of documents.
+const (
+	FromUpload Origin = "upload"
+	FromURL    Origin = "url" // fetched because a person named its address
+	FromWeb    Origin = "web" // found by a web search of a run, and kept before it was cited
+)
+
+// Document is what was uploaded, or a page of the web as it was at the time it was fetched.
 type Document struct {
 	ID           string
 	Workspace    ident.Workspace
@@ -51,6 +61,11 @@ type Document struct {
 	SHA256       string // hex
 	Blob         string // key
 	Title        string
+	Origin       Origin
+	SourceURL    string    // where it was fetched from, after redirects; empty for uploads
+	FetchedAt    time.Time // zero for uploads
+	Author       string    // as the document itself says; often empty
+	PublishedAt  time.Time // likewise; often zero
 	Status       Status
 	Stage        Stage
 	Generation   int64 // of the artefacts that readers see: text, pages, passages; 0 before the first
@@ -91,6 +106,7 @@ type Filter struct {
 	Status Status
 	Type   string
 	Tag    string
+	Origin Origin
 	Query  string // in file name or title, case ignored
 	Cursor string
 	Limit  int
@@ -118,6 +134,9 @@ type Store interface {
 	// Add creates a document, with its run when processing is wanted. Bytes that the workspace has already give that
 	// document (added == false) unless force. A repeated once gives the document it made the first time.
 	Add(ctx context.Context, d Document, process bool, force bool, once *ident.Once) (doc Document, added bool, err error)
+	// AddFound is the fenced write of a run that found a page: it adds the document with a run of the kind snapshot. Bytes that
+	// the workspace has already give that document (added == false), and so does an address that the same run has added before.
+	AddFound(ctx context.Context, l runs.Lease, d Document) (doc Document, added bool, err error)
 	Document(ctx context.Context, ws ident.Workspace, id string) (Document, error)
 	// Named gives those of the ids that exist in the workspace, in the order asked.
 	Named(ctx context.Context, ws ident.Workspace, ids []string) ([]Document, error)

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"byline/internal/engine/extract"
 	"byline/internal/fault"
 	"byline/internal/ident"
+	"byline/internal/runs"
 )
 
 // Limits of what may be uploaded.
@@ -44,6 +46,11 @@ type Upload struct {
 	Process     bool
 	Force       bool // a new document although these bytes are there
 	Once        *ident.Once
+
+	Origin    Origin // "" is FromUpload
+	SourceURL string
+	FetchedAt time.Time
+	Found     *runs.Lease // of the run that found it: FromWeb
 }
 
 // headSize is how much of a file its type is told from, in bytes.
@@ -80,7 +87,7 @@ func (s *Service) Take(ctx context.Context, u Upload) (doc Document, added bool,
 	if err != nil {
 		return Document{}, false, err
 	}
-	if u.Once != nil {
+	if u.Once != nil && u.SourceURL == "" { // what is at an address may change between two requests for it
 		u.Once = &ident.Once{Key: u.Once.Key, Fingerprint: u.Once.Fingerprint + ":" + sum}
 	}
 	if err := staged.Commit(ctx); err != nil {
@@ -89,9 +96,14 @@ func (s *Service) Take(ctx context.Context, u Upload) (doc Document, added bool,
 	now := time.Now()
 	d := Document{
 		ID: ident.New(), Workspace: u.Workspace, Filename: name, Type: string(format), Size: size, SHA256: sum,
+		Origin: cmp.Or(u.Origin, FromUpload), SourceURL: u.SourceURL, FetchedAt: u.FetchedAt,
 		Blob: staged.Key(), Status: Pending, Stage: Stored, CreatedAt: now, UpdatedAt: now,
 	}
-	doc, added, err = s.Add(ctx, d, u.Process, u.Force, u.Once)
+	if u.Found != nil {
+		doc, added, err = s.AddFound(ctx, *u.Found, d)
+	} else {
+		doc, added, err = s.Add(ctx, d, u.Process, u.Force, u.Once)
+	}
 	if err != nil || !added {
 		// A blob that stays behind here is unknown to every document: the sweep at the next start takes it.
 		err = errors.Join(err, s.blobs.Delete(context.WithoutCancel(ctx), d.Blob))

@@ -107,6 +107,10 @@ type Span struct {
 	Quote        string `json:"quote"` // equals the text at Start:End
 	Page         int    `json:"page,omitempty"`
 	Gone         bool   `json:"source_deleted,omitempty"` // the document was deleted; the quote stays until it is purged
+	// Of a page of the web, put in by the store when the version is added: its title, and where and when it was fetched.
+	Title     string    `json:"title,omitempty"`
+	URL       string    `json:"url,omitempty"`
+	FetchedAt time.Time `json:"fetched_at,omitzero"`
 }
 
 // Brief is what is wished of a post.

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -125,7 +126,7 @@ func sourceOf(c Citation) string {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		b.WriteString(markdown.Escape(s.DocumentName))
+		b.WriteString(nameOf(s))
 		if s.Page > 0 {
 			fmt.Fprintf(&b, ", p. %d", s.Page)
 		}
@@ -138,6 +139,21 @@ func sourceOf(c Citation) string {
 	}
 	return b.String()
 }
+
+// nameOf names a source: a file by its name, a page of the web by its title, its address and the day it was fetched.
+func nameOf(s Span) string {
+	if s.URL == "" {
+		return markdown.Escape(s.DocumentName)
+	}
+	name := markdown.Escape(cmp.Or(s.Title, s.DocumentName)) + ", <" + linkable.Replace(s.URL) + ">"
+	if !s.FetchedAt.IsZero() {
+		name += " (fetched " + s.FetchedAt.UTC().Format(time.DateOnly) + ")"
+	}
+	return name
+}
+
+// linkable makes an address one that no sign within it ends or turns into markup.
+var linkable = strings.NewReplacer("<", "%3C", ">", "%3E", " ", "%20", "\n", "%0A", "\r", "%0D", "\t", "%09", "`", "%60", `\`, "%5C", "{", "%7B", "}", "%7D", "|", "%7C", `"`, "%22")
 
 // shorten keeps a footnote to one line of about 200 bytes.
 func shorten(quote string) string {

@@ -50,6 +50,7 @@ type listDocumentsIn struct {
 	Status string `query:"status" enum:"pending,processing,completed,failed"`
 	Type   string `query:"type"`
 	Tag    string `query:"tag"`
+	Origin string `query:"origin" enum:"upload,url,web"`
 	Query  string `query:"q" maxLength:"200" doc:"In file name or title"`
 }
 
@@ -72,7 +73,7 @@ func (s *server) listDocuments(ctx context.Context, in *listDocumentsIn) (*rawOu
 	}
 	ws := workspaceOf(ctx)
 	body, err := s.pages.get(pageKey{ws, *in}, s.Documents.Changes, func() (any, error) {
-		page, total, err := s.Documents.Documents(ctx, ws, document.Filter{Status: document.Status(in.Status), Type: in.Type, Tag: in.Tag,
+		page, total, err := s.Documents.Documents(ctx, ws, document.Filter{Status: document.Status(in.Status), Type: in.Type, Tag: in.Tag, Origin: document.Origin(in.Origin),
 			Query: in.Query, Cursor: in.Cursor, Limit: in.Limit})
 		if err != nil {
 			return nil, err

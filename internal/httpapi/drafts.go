@@ -55,11 +55,14 @@ func (s *server) generate(ctx context.Context, in *generateIn) (*huma.StreamResp
 	}
 	w := draft.Wish{DocumentIDs: b.DocumentIDs, Title: b.Title, Instructions: b.Instructions}
 	if br := b.Brief; br != nil {
-		if br.ApproveOutline || br.Web {
-			return nil, fault.Bad("body.brief", "not_available", "approve_outline and web are not part of this version yet; leave them out.")
+		if br.ApproveOutline {
+			return nil, fault.Bad("body.brief", "not_available", "approve_outline is not part of this version yet; leave it out.")
+		}
+		if br.Web && !s.WebSearch {
+			return nil, fault.Bad("body.brief.web", "web_search_off", "This installation does not search the web: set TAVILY_API_KEY or BYLINE_SEARXNG_URL, or leave web out.")
 		}
 		w.Brief = draft.Brief{Topics: br.Topics, Audience: br.Audience, Tone: br.Tone, Language: br.Language, Words: br.Words,
-			Must: br.Must, MustNot: br.MustNot, Outline: br.Outline}
+			Must: br.Must, MustNot: br.MustNot, Outline: br.Outline, Web: br.Web}
 	}
 	d, r, err := s.Drafts.Generate(ctx, workspaceOf(ctx), w, b.Categories, b.Tags, onceOf(in.Key, "generate", in.RawBody))
 	if err != nil {

@@ -33,6 +33,8 @@ type Deps struct {
 	MaxUpload     int64    // bytes of one file
 	Accounts      *account.Service
 	Documents     *document.Service
+	Fetcher       document.Fetcher // of POST /documents/url
+	WebSearch     bool             // runs may search the web when their brief says so
 	Searcher      *search.Searcher
 	Spaces        *search.Spaces
 	Engines       *search.Router

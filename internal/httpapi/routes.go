@@ -23,6 +23,8 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/users", "list-users", "auth", "List accounts (admins)", s.listUsers)
 
 	s.handleUpload(v1 + "/documents/upload")
+	handle(s, "POST", v1+"/documents/url", "add-url", "documents", "Fetch a page and keep it as it is now", s.addURL, status(201),
+		also("200", "The workspace has these bytes already", "application/json", s.schemaOf(documentShape{})))
 	handle(s, "GET", v1+"/documents", "list-documents", "documents", "List documents, newest first", s.listDocuments,
 		also("200", "A page", "application/json", s.schemaOf(documentsBody{})))
 	handle(s, "GET", v1+"/documents/{doc_id}", "get-document", "documents", "One document", s.getDocument)

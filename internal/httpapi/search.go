@@ -24,6 +24,7 @@ type searchIn struct {
 			Type     []string  `json:"type,omitempty"`
 			Tag      []string  `json:"tag,omitempty"`
 			Language []string  `json:"language,omitempty"`
+			Origin   []string  `json:"origin,omitempty" enum:"upload,url,web" doc:"How the document came here"`
 			From     time.Time `json:"from,omitempty" doc:"Uploaded at or after"`
 			To       time.Time `json:"to,omitempty" doc:"Uploaded before"`
 			PageFrom int       `json:"page_from,omitempty" minimum:"0" doc:"Only passages on this page or later ones"`
@@ -53,7 +54,7 @@ func (s *server) search(ctx context.Context, in *searchIn) (*searchOut, error) {
 	q := search.Question{Workspace: workspaceOf(ctx), Text: b.Query, DocumentIDs: b.DocumentIDs, TopK: b.TopK, Mode: search.Mode(b.Mode), Explain: b.Explain,
 		Fusion: search.Fusion(b.Fusion), PerDocument: b.PerDocument, Diversity: b.Diversity, Expand: search.Expand(b.Expand)}
 	if f := b.Filters; f != nil {
-		q.Filters = search.Filters{Types: f.Type, Tags: f.Tag, Languages: f.Language, From: f.From, To: f.To, PageFrom: f.PageFrom, PageTo: f.PageTo}
+		q.Filters = search.Filters{Types: f.Type, Tags: f.Tag, Languages: f.Language, Origins: f.Origin, From: f.From, To: f.To, PageFrom: f.PageFrom, PageTo: f.PageTo}
 	}
 	a, err := s.Searcher.Search(ctx, q)
 	if err != nil {

@@ -37,6 +37,11 @@ type documentShape struct {
 	Size         int64          `json:"size" doc:"Bytes"`
 	SHA256       string         `json:"sha256"`
 	Title        string         `json:"title,omitempty"`
+	Origin       string         `json:"origin" enum:"upload,url,web" doc:"web: found by a web search of a run"`
+	SourceURL    string         `json:"source_url,omitempty" doc:"Where it was fetched from"`
+	FetchedAt    *time.Time     `json:"fetched_at,omitempty"`
+	Author       string         `json:"author,omitempty" doc:"As the document itself says"`
+	PublishedAt  *time.Time     `json:"published_at,omitempty" doc:"Likewise"`
 	Status       string         `json:"status" enum:"pending,processing,completed,failed"`
 	Stage        string         `json:"stage,omitempty" enum:"stored,extracted,chunked,indexed,embedded" doc:"The last stage that is done"`
 	Progress     *progressShape `json:"progress,omitempty" doc:"Of the stage under way"`
@@ -55,11 +60,21 @@ func toDocument(d document.Document) documentShape {
 		ID: d.ID, Filename: d.Filename, FileType: d.Type, Size: d.Size, SHA256: d.SHA256, Title: d.Title, Status: string(d.Status), Stage: string(d.Stage),
 		PageCount: d.PageCount, ChunkCount: d.PassageCount, Language: d.Language, ErrorCode: d.ErrorCode, ErrorMessage: d.ErrorMessage,
 		Tags: list(d.Tags), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
+		Origin: string(d.Origin), SourceURL: d.SourceURL, FetchedAt: known(d.FetchedAt), Author: d.Author, PublishedAt: known(d.PublishedAt),
 	}
 	if d.Progress != nil {
 		out.Progress = &progressShape{d.Progress.Done, d.Progress.Of}
 	}
 	return out
+}
+
+// known is a time that may be missing.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 type boxShape struct {
@@ -235,14 +250,17 @@ type verdictShape struct {
 }
 
 type citedShape struct {
-	DocumentID   string `json:"document_id"`
-	DocumentName string `json:"document_name"`
-	PassageID    string `json:"passage_id"`
-	Start        int    `json:"start" doc:"UTF-8 byte offset in the document's text"`
-	End          int    `json:"end"`
-	Quote        string `json:"quote" doc:"Equals the document's text at start:end"`
-	Page         int    `json:"page,omitempty"`
-	Gone         bool   `json:"source_deleted,omitempty"`
+	DocumentID   string    `json:"document_id"`
+	DocumentName string    `json:"document_name"`
+	PassageID    string    `json:"passage_id"`
+	Start        int       `json:"start" doc:"UTF-8 byte offset in the document's text"`
+	End          int       `json:"end"`
+	Quote        string    `json:"quote" doc:"Equals the document's text at start:end"`
+	Page         int       `json:"page,omitempty"`
+	Gone         bool      `json:"source_deleted,omitempty"`
+	Title        string    `json:"title,omitempty" doc:"Of a page of the web"`
+	URL          string    `json:"url,omitempty" doc:"Where a page of the web was fetched from"`
+	FetchedAt    time.Time `json:"fetched_at,omitzero" doc:"And when"`
 }
 
 type citationShape struct {

@@ -3,6 +3,7 @@ package ingest
 
 import (
 	"context"
+	"time"
 
 	"byline/internal/document"
 	"byline/internal/engine/extract"
@@ -53,6 +54,8 @@ type Batch struct {
 type Commit struct {
 	Stage        document.Stage
 	Title        string           // extracted: from the document itself; kept only when nobody has set one
+	Author       string           // extracted, likewise; often empty
+	Published    time.Time        // extracted, likewise; often zero
 	TextLength   int              // extracted, in bytes
 	PageCount    int              // extracted
 	PassageCount int              // chunked

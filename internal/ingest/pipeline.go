@@ -127,7 +127,7 @@ func (p *Pipeline) extract(ctx context.Context, s *stage) (Commit, error) {
 	if !k.letters {
 		return Commit{}, emptyText(s.Document.Type, k.pages)
 	}
-	return Commit{Title: k.info.Title, TextLength: k.at, PageCount: k.pages}, nil
+	return Commit{Title: k.info.Title, Author: k.info.Author, Published: k.info.Published, TextLength: k.at, PageCount: k.pages}, nil
 }
 
 func emptyText(kind string, pages int) error {

@@ -23,6 +23,7 @@ type Kind string
 // The kinds of runs.
 const (
 	KindProcess  Kind = "process"  // a document: extract, chunk, index
+	KindSnapshot Kind = "snapshot" // a document that a run found on the web and waits for: as process, with places of its own
 	KindGenerate Kind = "generate" // a draft
 	KindSync     Kind = "sync"     // a search engine outside: send it what it lacks of the workspace
 )

@@ -61,6 +61,7 @@ type Filters struct {
 	Types     []string
 	Tags      []string
 	Languages []string
+	Origins   []string  // document.Origin
 	From, To  time.Time // of the document's creation
 	// PageFrom and PageTo admit passages that stand, in part at least, on these pages (1-based, 0 is no bound). Passages of
 	// documents without pages are not among them.

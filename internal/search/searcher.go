@@ -147,7 +147,7 @@ func validate(q *Question) error {
 // is told.
 func (s *Searcher) admitted(ctx context.Context, q Question) (map[string]bool, error) {
 	f := q.Filters
-	filtered := len(f.Types)+len(f.Tags)+len(f.Languages) > 0 || !f.From.IsZero() || !f.To.IsZero()
+	filtered := len(f.Types)+len(f.Tags)+len(f.Languages)+len(f.Origins) > 0 || !f.From.IsZero() || !f.To.IsZero()
 	if q.DocumentIDs == nil && !filtered {
 		return nil, nil
 	}

@@ -71,7 +71,7 @@ func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, e
 		for i := range c.Spans {
 			if sp := &c.Spans[i]; sp.DocumentID == documentID {
 				if sp.Gone = true; purge {
-					sp.Quote = ""
+					sp.Quote, sp.Title = "", ""
 				}
 			}
 		}

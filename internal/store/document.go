@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -18,7 +19,7 @@ const (
 	documentNoun    = "document"
 	documentColumns = `d.id, d.workspace, d.filename, d.file_type, d.size, d.sha256, d.blob, d.title, d.status, d.stage,
 		d.generation, d.progress_done, d.progress_of, d.page_count, d.passage_count, d.language, d.error_code, d.error,
-		d.tags, d.run_id, d.created_at, d.updated_at`
+		d.tags, d.run_id, d.created_at, d.updated_at, d.origin, d.source_url, d.fetched_at, d.author, d.published_at`
 )
 
 func scanDocument(row scanner) (document.Document, error) {
@@ -26,11 +27,12 @@ func scanDocument(row scanner) (document.Document, error) {
 		d                          document.Document
 		done, of, created, updated number
 		pages, passages            number
+		fetched, published         number
 		tags                       string
 	)
 	err := row.Scan(&d.ID, (*string)(&d.Workspace), &d.Filename, &d.Type, (*number)(&d.Size), &d.SHA256, &d.Blob, &d.Title,
 		(*string)(&d.Status), (*string)(&d.Stage), (*number)(&d.Generation), &done, &of, &pages, &passages, &d.Language,
-		&d.ErrorCode, &d.ErrorMessage, &tags, &d.RunID, &created, &updated)
+		&d.ErrorCode, &d.ErrorMessage, &tags, &d.RunID, &created, &updated, (*string)(&d.Origin), &d.SourceURL, &fetched, &d.Author, &published)
 	if err != nil {
 		return document.Document{}, err
 	}
@@ -38,6 +40,7 @@ func scanDocument(row scanner) (document.Document, error) {
 		d.Progress = &document.Progress{Done: int(done), Of: int(of)}
 	}
 	d.PageCount, d.PassageCount = int(pages), int(passages)
+	d.FetchedAt, d.PublishedAt = timeOf(int64(fetched)), timeOf(int64(published))
 	d.Tags, d.CreatedAt, d.UpdatedAt = decodeList(tags), timeOf(int64(created)), timeOf(int64(updated))
 	return d, nil
 }
@@ -78,8 +81,40 @@ func (s *Store) Add(ctx context.Context, d document.Document, process, force boo
 	return doc, added, err
 }
 
-func processRun(id string) runs.NewRun {
-	return runs.NewRun{Kind: runs.KindProcess, Subject: runs.Subject{Type: subjectDocument, ID: id}}
+// AddFound meets document.Store.
+func (s *Store) AddFound(ctx context.Context, l runs.Lease, d document.Document) (doc document.Document, added bool, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		doc, added = document.Document{}, false
+		if _, err := t.subject(l); err != nil {
+			return err
+		}
+		var id string
+		err := t.row(`SELECT id FROM document WHERE found_by = ? AND source_url = ?`, l.RunID, d.SourceURL).Scan(&id)
+		if isNoRows(err) {
+			id, added, err = t.insertDocument(d, false)
+		}
+		if err != nil {
+			return err
+		}
+		if added {
+			run, err := t.createRun(l.Workspace, runOn(runs.KindSnapshot, id))
+			if err != nil {
+				return err
+			}
+			if _, err := t.exec(`UPDATE document SET run_id = ?, found_by = ? WHERE id = ?`, run.ID, l.RunID, id); err != nil {
+				return err
+			}
+		}
+		doc, err = t.document(l.Workspace, id)
+		return err
+	})
+	return doc, added, err
+}
+
+func processRun(id string) runs.NewRun { return runOn(runs.KindProcess, id) }
+
+func runOn(kind runs.Kind, id string) runs.NewRun {
+	return runs.NewRun{Kind: kind, Subject: runs.Subject{Type: subjectDocument, ID: id}}
 }
 
 // insertDocument gives the id of the new row, or of the one that has the same bytes already (fresh == false).
@@ -104,10 +139,11 @@ func (t *tx) insertDocument(d document.Document, force bool) (id string, fresh b
 			return "", false, err
 		}
 		n, err := t.exec(`INSERT INTO document (id, workspace, filename, file_type, size, sha256, forced, blob, title, title_set,
-				name_key, status, stage, language, tags, created_at, updated_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workspace, sha256) WHERE forced = 0 DO NOTHING`,
+				name_key, status, stage, language, tags, created_at, updated_at, origin, source_url, fetched_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workspace, sha256) WHERE forced = 0 DO NOTHING`,
 			d.ID, d.Workspace, d.Filename, d.Type, d.Size, d.SHA256, forced, d.Blob, d.Title, flag(d.Title != ""),
-			searchKey(d.Filename, d.Title), document.Pending, document.Stored, d.Language, encodeList(d.Tags), t.now, t.now)
+			searchKey(d.Filename, d.Title), document.Pending, document.Stored, d.Language, encodeList(d.Tags), t.now, t.now,
+			cmp.Or(d.Origin, document.FromUpload), d.SourceURL, micros(d.FetchedAt))
 		if err != nil {
 			return "", false, err
 		}
@@ -168,6 +204,9 @@ func (s *Store) Documents(ctx context.Context, ws ident.Workspace, f document.Fi
 	}
 	if f.Type != "" {
 		w.and(`d.file_type = ?`, f.Type)
+	}
+	if f.Origin != "" {
+		w.and(`d.origin = ?`, f.Origin)
 	}
 	if f.Tag != "" {
 		w.and(contains(`d.tags`), encodeItem(f.Tag))

@@ -231,8 +231,8 @@ func (t *tx) commitExtracted(w work, c ingest.Commit) error {
 		title = c.Title
 	}
 	_, err := t.exec(`UPDATE document SET stage = ?, title = ?, name_key = ?, work_text_length = ?, work_page_count = ?,
-		progress_done = 0, progress_of = 0, updated_at = ? WHERE id = ?`,
-		c.Stage, title, searchKey(filename, title), c.TextLength, c.PageCount, t.now, w.id)
+		author = ?, published_at = ?, progress_done = 0, progress_of = 0, updated_at = ? WHERE id = ?`,
+		c.Stage, title, searchKey(filename, title), c.TextLength, c.PageCount, c.Author, micros(c.Published), t.now, w.id)
 	return err
 }
 

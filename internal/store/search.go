@@ -175,6 +175,7 @@ func (s *Store) Admitted(ctx context.Context, ws ident.Workspace, ids []string, 
 		among(&w, `id`, part)
 		among(&w, `file_type`, f.Types)
 		among(&w, `language`, f.Languages)
+		among(&w, `origin`, f.Origins)
 		if !f.From.IsZero() {
 			w.and(`created_at >= ?`, micros(f.From))
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"byline/internal/draft"
 	"byline/internal/fault"
@@ -102,7 +103,7 @@ func (t *tx) addVersion(d *draft.Draft, v draft.Version, run string) (draft.Vers
 }
 
 func (t *tx) addCitations(ws ident.Workspace, versionID string, list []draft.Citation, keepIDs bool) ([]draft.Citation, error) {
-	alive, err := t.quoted(ws, list)
+	sources, err := t.quoted(ws, list)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,11 @@ func (t *tx) addCitations(ws ident.Workspace, versionID string, list []draft.Cit
 		linked := map[string]bool{}
 		for j := range c.Spans {
 			sp := &c.Spans[j]
-			if sp.Gone = sp.Gone || !alive[sp.DocumentID]; !sp.Gone && !linked[sp.DocumentID] {
+			source, alive := sources[sp.DocumentID]
+			if source.url != "" { // what is known of it stays, should it be deleted
+				sp.Title, sp.URL, sp.FetchedAt = source.title, source.url, source.fetched
+			}
+			if sp.Gone = sp.Gone || !alive; !sp.Gone && !linked[sp.DocumentID] {
 				linked[sp.DocumentID] = true
 				links = append(links, []any{sp.DocumentID, c.ID})
 			}
@@ -135,7 +140,7 @@ func (t *tx) addCitations(ws ident.Workspace, versionID string, list []draft.Cit
 
 // quoted tells which of the documents that citations quote are there. The workspace is held: a deletion either came
 // before, and the spans say so, or comes after, and finds them.
-func (t *tx) quoted(ws ident.Workspace, list []draft.Citation) (map[string]bool, error) {
+func (t *tx) quoted(ws ident.Workspace, list []draft.Citation) (map[string]quotedSource, error) {
 	var ids []string
 	for _, c := range list {
 		for _, sp := range c.Spans {
@@ -143,12 +148,25 @@ func (t *tx) quoted(ws ident.Workspace, list []draft.Citation) (map[string]bool,
 		}
 	}
 	slices.Sort(ids)
-	alive := map[string]bool{}
+	sources := map[string]quotedSource{}
 	err := eachPart(slices.Compact(ids), func(part []string) error {
-		return each(t, scanString, func(id string) { alive[id] = true },
-			`SELECT id FROM document WHERE workspace = ? AND id IN (`+marks(len(part))+`) `, args(part, ws)...)
+		return each(t, scanQuoted, func(s quotedSource) { sources[s.id] = s },
+			`SELECT id, title, source_url, fetched_at FROM document WHERE workspace = ? AND id IN (`+marks(len(part))+`) `, args(part, ws)...)
 	})
-	return alive, err
+	return sources, err
+}
+
+// quotedSource is what a citation keeps of a document from the web.
+type quotedSource struct {
+	id, title, url string
+	fetched        time.Time
+}
+
+func scanQuoted(row scanner) (s quotedSource, err error) {
+	var fetched number
+	err = row.Scan(&s.id, &s.title, &s.url, &fetched)
+	s.fetched = timeOf(int64(fetched))
+	return s, err
 }
 
 func encodeCitation(c draft.Citation) (verdict, spans string, err error) {

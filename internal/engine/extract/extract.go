@@ -4,6 +4,7 @@ package extract
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -55,8 +56,10 @@ type Part struct {
 
 // Info is what is known of a document before its parts.
 type Info struct {
-	Title string // from the document's own metadata; often empty
-	Pages int    // 0 where the format has no pages
+	Title     string    // from the document's own metadata; often empty
+	Author    string    `json:",omitempty"` // likewise
+	Published time.Time `json:",omitzero"`  // likewise; often zero
+	Pages     int       // 0 where the format has no pages
 }
 
 // Sink takes an extractor's output in document order: Begin once, then each part.

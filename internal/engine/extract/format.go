@@ -18,9 +18,10 @@ const (
 	PDF       Format = "pdf"
 	Markdown  Format = "markdown"
 	PlainText Format = "text"
+	HTML      Format = "html"
 )
 
-const supported = "Supported are PDF (.pdf), Markdown (.md, .markdown) and plain text (.txt, .text)."
+const supported = "Supported are PDF (.pdf), web pages (.html, .htm), Markdown (.md, .markdown) and plain text (.txt, .text)."
 
 // formatOf is the format that a file's ending promises. A name without one promises nothing.
 func formatOf(ending string) (Format, bool) {
@@ -31,6 +32,8 @@ func formatOf(ending string) (Format, bool) {
 		return PDF, true
 	case "md", "markdown", "mdown", "mkd":
 		return Markdown, true
+	case "html", "htm", "xhtml":
+		return HTML, true
 	case "txt", "text", "log":
 		return PlainText, true
 	}
@@ -55,6 +58,8 @@ func Sniff(name string, head []byte, declared string) (Format, error) {
 	switch {
 	case format == "" && found == PlainText && said == Markdown:
 		format = Markdown
+	case format == "" && found == PlainText && (said == HTML || isPage(head)):
+		format = HTML
 	case format == "":
 		format = found
 	}
@@ -62,7 +67,7 @@ func Sniff(name string, head []byte, declared string) (Format, error) {
 		return "", fault.New(fault.Unsupported, "type_mismatch", "%q is named like %s, but its content is %s. Give the file the right ending, or save it again as what it should be. %s",
 			name, article(format), what, supported)
 	}
-	if said != "" && isText(said) != isText(format) {
+	if said != "" && (isText(said) != isText(format) || said == HTML && format != HTML) {
 		return "", fault.New(fault.Unsupported, "type_mismatch", "%q is %s, but was sent as %s. Send it with the content type that it has, or with none.",
 			name, article(format), shortType(declared))
 	}
@@ -79,7 +84,13 @@ func endingOf(name string) string {
 	return ending
 }
 
-func isText(f Format) bool { return f == Markdown || f == PlainText }
+func isText(f Format) bool { return f == Markdown || f == PlainText || f == HTML }
+
+// isPage tells whether a text begins as pages of HTML do.
+func isPage(head []byte) bool {
+	head = bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF")), " \t\r\n"))
+	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))
+}
 
 func article(f Format) string {
 	switch f {
@@ -87,6 +98,8 @@ func article(f Format) string {
 		return "a PDF"
 	case Markdown:
 		return "a Markdown text"
+	case HTML:
+		return "a web page"
 	}
 	return "a plain text"
 }
@@ -144,7 +157,9 @@ func declaredFormat(declared string) Format {
 		return PDF
 	case "text/markdown", "text/x-markdown", "text/x-web-markdown", "application/markdown", "application/x-markdown":
 		return Markdown
-	case "text/html", "text/rtf":
+	case "text/html", "application/xhtml+xml":
+		return HTML
+	case "text/rtf":
 		return Format(t)
 	}
 	if strings.HasPrefix(t, "text/") {

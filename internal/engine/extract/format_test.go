@@ -32,13 +32,17 @@ func TestSniff(t *testing.T) {
 		{name: "text about a PDF", file: "a.txt", head: "A file begins with %PDF-1.7\n", want: extract.PlainText},
 		{name: "text that begins like a picture", file: "a.txt", head: "BM is short for a company\n", want: extract.PlainText},
 		{name: "text that holds HTML", file: "a.txt", head: "<!DOCTYPE html><html>", want: extract.PlainText},
+		{name: "page", file: "a.html", head: "<p>Hello", declared: "text/html; charset=utf-8", want: extract.HTML},
+		{name: "page as plain text", file: "a.HTM", head: "<p>Hello", declared: "text/plain", want: extract.HTML},
+		{name: "page without an ending", file: "a", head: "\xEF\xBB\xBF \n<!DOCTYPE HTML><html>", want: extract.HTML},
+		{name: "page by its declared type", file: "a", head: "Hello", declared: "application/xhtml+xml", want: extract.HTML},
 		{name: "UTF-16 with mark", file: "a.txt", head: "\xFF\xFEa\x00\n\x00", want: extract.PlainText},
 		{name: "UTF-16 without mark, cut", file: "a.md", head: "a\x00 \x00b\x00\n\x00\x3D\xD8\x00", want: extract.Markdown},
 		{name: "Windows-1252", file: "a.txt", head: "M\xFCller\n", want: extract.PlainText},
 		{name: "nothing yet", file: "a.txt", head: "", want: extract.PlainText},
 		{name: "path of the client", file: `C:\x.y\a.md`, head: "a", want: extract.Markdown},
 
-		{name: "office", file: "a.docx", head: zip, code: "unsupported_type", says: "PDF (.pdf), Markdown (.md"},
+		{name: "office", file: "a.docx", head: zip, code: "unsupported_type", says: "PDF (.pdf), web pages (.html, .htm), Markdown (.md"},
 		{name: "picture without an ending", file: "a", head: png, code: "unsupported_type", says: "image/png"},
 		{name: "picture", file: "a.png", head: png, code: "unsupported_type", says: ".png"},
 		{name: "binary renamed .md", file: "a.md", head: png, code: "type_mismatch", says: "image/png"},
@@ -49,6 +53,8 @@ func TestSniff(t *testing.T) {
 		{name: "text declared as PDF", file: "a.txt", head: "Title\n", declared: "application/pdf", code: "type_mismatch", says: "application/pdf"},
 		{name: "PDF declared as text", file: "a.pdf", head: pdf, declared: "text/plain", code: "type_mismatch", says: "text/plain"},
 		{name: "Markdown declared as HTML", file: "a.md", head: "# T", declared: "text/html", code: "type_mismatch", says: "text/html"},
+		{name: "picture renamed .html", file: "a.html", head: png, declared: "text/html", code: "type_mismatch", says: "named like a web page"},
+		{name: "PDF declared as HTML", file: "a.pdf", head: pdf, declared: "text/html", code: "type_mismatch", says: "text/html"},
 		{name: "text declared as a picture", file: "a.txt", head: "T", declared: "image/png", code: "type_mismatch", says: "image/png"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

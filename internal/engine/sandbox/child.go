@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"byline/internal/engine/extract"
+	"byline/internal/engine/html"
 	"byline/internal/engine/pdf"
 	"byline/internal/engine/priority"
 	"byline/internal/fault"
@@ -110,6 +111,9 @@ func (c *child) answer(ctx context.Context, q request, f *os.File) error {
 }
 
 func (c *child) work(ctx context.Context, q request, f *os.File) error {
+	if q.Verb == verbExtract && q.Format == string(extract.HTML) {
+		return c.page(q, f)
+	}
 	if c.library == nil {
 		library, err := pdf.Open(ctx, pdf.Options{CacheDir: c.setup.CacheDir, Memory: c.setup.Memory})
 		if err != nil {
@@ -141,6 +145,21 @@ func (c *child) work(ctx context.Context, q request, f *os.File) error {
 		return c.send(frameImage, img)
 	}
 	return errFrame
+}
+
+// page reads a page of HTML, for which nothing has to be loaded.
+func (c *child) page(q request, f *os.File) error {
+	if err := c.send(frameReady, nil); err != nil {
+		return err
+	}
+	if f == nil {
+		return errors.New("the document's descriptor did not arrive")
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, min(q.Size, html.MaxSize+1)))
+	if err != nil {
+		return fmt.Errorf("read document's bytes: %w", err)
+	}
+	return html.Extract(b, (*childSink)(c))
 }
 
 // childSink sends what the extractor gives.

@@ -79,8 +79,8 @@ func New(o Options) *Pool {
 
 // What can happen to a child. None of it gets better by trying again with the same document.
 var (
-	errTimeout = fault.New(fault.Invalid, "extract_timeout", "Reading this document took too long and was stopped. Save it as a new PDF, or split it, and upload that.")
-	errCrashed = fault.New(fault.Invalid, "extractor_crashed", "This document could not be read: the extractor failed on it. Save it as a new PDF and upload that.")
+	errTimeout = fault.New(fault.Invalid, "extract_timeout", "Reading this document took too long and was stopped. Save it anew, or split it, and upload that.")
+	errCrashed = fault.New(fault.Invalid, "extractor_crashed", "This document could not be read: the extractor failed on it. Save it anew and upload that.")
 	errMemory  = fault.New(fault.Invalid, "out_of_memory", "This document needs more memory than there is for one. Split it, and upload the parts.")
 	errClosed  = fault.New(fault.Unavailable, "shutting_down", "The server is shutting down. Try again in a moment.")
 )
@@ -226,7 +226,8 @@ func (p *Pool) giveBack(c *process) {
 type receipt struct {
 	sink  extract.Sink
 	image []byte
-	pages int
+	begun bool
+	pages int // 0 where the format has none
 }
 
 // sinkError is an error of the caller's sink, as opposed to one of the child.
@@ -239,14 +240,14 @@ func (r *receipt) take(kind frameKind, payload []byte) (done bool, err error) {
 		return false, nil
 	case frameBegin:
 		var info extract.Info
-		if err := json.Unmarshal(payload, &info); err != nil || r.sink == nil || r.pages > 0 || info.Pages <= 0 {
+		if err := json.Unmarshal(payload, &info); err != nil || r.sink == nil || r.begun || info.Pages < 0 {
 			return false, errFrame
 		}
-		r.pages = info.Pages
+		r.begun, r.pages = true, info.Pages
 		return false, r.caller(r.sink.Begin(info))
 	case framePart:
 		part, err := decodePart(payload)
-		if err != nil || r.sink == nil || r.pages == 0 {
+		if err != nil || r.sink == nil || !r.begun {
 			return false, errFrame
 		}
 		return false, r.caller(r.sink.Part(part))

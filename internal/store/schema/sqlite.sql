@@ -67,11 +67,15 @@ CREATE TABLE document (
     run_id          TEXT NOT NULL DEFAULT '',
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
-);
+, origin TEXT NOT NULL DEFAULT 'upload', source_url TEXT NOT NULL DEFAULT '', fetched_at BIGINT NOT NULL DEFAULT 0, author TEXT NOT NULL DEFAULT '', published_at BIGINT NOT NULL DEFAULT 0, found_by TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX document_blob ON document (blob);
 
 CREATE UNIQUE INDEX document_content ON document (workspace, sha256) WHERE forced = 0;
+
+CREATE INDEX document_found ON document (found_by, source_url) WHERE found_by <> '';
+
+CREATE INDEX document_origin ON document (workspace, origin, id) WHERE origin <> 'upload';
 
 CREATE INDEX document_sha256 ON document (workspace, sha256);
 
