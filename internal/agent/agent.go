@@ -1,4 +1,5 @@
-// Package agent writes posts: a run goes from survey over plan, gather, write and verify to compose, and each of these is done once.
+// Package agent writes posts: a run goes through a graph of nodes, from survey over plan, gather, write, verify and repair to finish,
+// with a model or without one, and what a node has done is not done again.
 package agent
 
 import (
@@ -14,6 +15,7 @@ import (
 	"byline/internal/engine/extract"
 	"byline/internal/fault"
 	"byline/internal/ident"
+	"byline/internal/llm"
 	"byline/internal/runs"
 	"byline/internal/search"
 )
@@ -35,6 +37,8 @@ type Versions interface {
 	// AddVersion is the fenced write of a run. The same content of the same run again adds nothing and gives the version
 	// that is there.
 	AddVersion(ctx context.Context, l runs.Lease, r draft.Result, events ...runs.NewEvent) (draft.Version, error)
+	// AddSources adds documents to those that the run's draft is written from.
+	AddSources(ctx context.Context, l runs.Lease, documentIDs []string) error
 }
 
 // Searcher finds evidence.
@@ -42,17 +46,32 @@ type Searcher interface {
 	Search(ctx context.Context, q search.Question) (search.Answer, error)
 }
 
-// Writer writes drafts without a model: from whole sentences, list items and tables of the sources. It is safe for concurrent
-// use.
-type Writer struct {
-	versions  Versions
-	documents Documents
-	searcher  Searcher
+// Models gives the model that a run writes with; llm.Catalog is one. No model at all is nil: then the writer extracts.
+type Models interface {
+	Model(ctx context.Context, r llm.Ref) (llm.Model, error)
 }
 
+// Options are what a Writer needs.
+type Options struct {
+	Versions  Versions
+	Documents Documents
+	Searcher  Searcher
+	Models    Models // nil: none
+	Web       *Web   // nil: none
+	Parallel  int    // sections that are written at the same time; 0 is 4
+	Flag      bool   // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
+}
+
+// Writer writes drafts. Without a model it puts them together from whole sentences, list items and tables of the sources. It is safe
+// for concurrent use.
+type Writer struct{ Options }
+
 // New makes a writer.
-func New(versions Versions, documents Documents, searcher Searcher) *Writer {
-	return &Writer{versions, documents, searcher}
+func New(o Options) *Writer {
+	if o.Parallel <= 0 {
+		o.Parallel = 4
+	}
+	return &Writer{o}
 }
 
 // Result is what a generate run tells at its end.
@@ -60,8 +79,8 @@ type Result struct {
 	DraftID   string `json:"draft_id"`
 	Version   int    `json:"version"`
 	Words     int    `json:"words"`
-	Sentences int    `json:"sentences"` // claims of the body: sentences, items, tables
-	Cited     int    `json:"cited"`     // those that were found word for word in their source
+	Sentences int    `json:"sentences"` // claims of the body that can be checked: sentences, items, rows or tables
+	Cited     int    `json:"cited"`     // those that were found in their source
 }
 
 // errChanged ends a round: a source was deleted or extracted anew while it went on.
@@ -81,7 +100,7 @@ func (w *Writer) Handle(ctx context.Context, job *runs.Job) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := &round{writer: w, job: job, wish: wish, docs: docs}
+		r := &round{writer: w, job: job, wish: wish, docs: docs, texts: map[string]*source{}}
 		result, err := r.do(ctx)
 		if !errors.Is(err, errChanged) {
 			return result, err
@@ -91,7 +110,7 @@ func (w *Writer) Handle(ctx context.Context, job *runs.Job) (any, error) {
 
 // sources are the documents of a wish that are there and have a text.
 func (w *Writer) sources(ctx context.Context, job *runs.Job, wish draft.Wish) ([]document.Document, error) {
-	docs, err := w.documents.Named(ctx, job.Run().Workspace, wish.DocumentIDs)
+	docs, err := w.Documents.Named(ctx, job.Run().Workspace, wish.DocumentIDs)
 	if err != nil {
 		return nil, fmt.Errorf("name sources: %w", err)
 	}
@@ -159,6 +178,15 @@ func (r *round) unchanged(ctx context.Context) error {
 	}
 	if state(docs) != state(r.docs) {
 		return errChanged
+	}
+	for id, found := range r.texts { // pages of the web and other texts that the wish does not name
+		now, err := r.writer.Documents.Named(ctx, r.job.Run().Workspace, []string{id})
+		if err != nil {
+			return fmt.Errorf("name source: %w", err)
+		}
+		if len(now) == 0 || now[0].Generation != found.doc.Generation {
+			return errChanged
+		}
 	}
 	return nil
 }

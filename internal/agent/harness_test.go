@@ -33,6 +33,7 @@ type desk struct {
 	drafts    *draft.Service
 	documents *document.Service
 	worker    *runs.Worker
+	writer    *agent.Writer
 	ended     chan string // runs that ended
 	hooks     hooks
 }
@@ -83,6 +84,10 @@ func (d *desk) Search(ctx context.Context, q search.Question) (search.Answer, er
 	return search.New(d.store, search.NewEmbedded(d.store, 1<<20), nil).Search(ctx, q)
 }
 
+func (d *desk) AddSources(ctx context.Context, l runs.Lease, ids []string) error {
+	return d.store.Drafts().AddSources(ctx, l, ids)
+}
+
 func (d *desk) AddVersion(ctx context.Context, l runs.Lease, r draft.Result, events ...runs.NewEvent) (draft.Version, error) {
 	v, err := d.store.Drafts().AddVersion(ctx, l, r, events...)
 	if err == nil {
@@ -91,7 +96,10 @@ func (d *desk) AddVersion(ctx context.Context, l runs.Lease, r draft.Result, eve
 	return v, err
 }
 
-func open(t *testing.T) *desk {
+// open makes a desk without a model.
+func open(t *testing.T) *desk { return openWith(t, nil) }
+
+func openWith(t *testing.T, models agent.Models) *desk {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "byline.db")})
@@ -110,11 +118,11 @@ func open(t *testing.T) *desk {
 		string(extract.PlainText): reads(extract.Plain),
 		string(extract.PDF):       paged,
 	}, func(context.Context) ([]embed.Embedder, error) { return nil, nil })
-	writer := agent.New(d, s, d)
+	d.writer = agent.New(agent.Options{Versions: d, Documents: s, Searcher: d, Models: models})
 	d.worker = runs.NewWorker(queue{s, &d.hooks}, s.Bus(), runs.WorkerOptions{
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
-			runs.KindGenerate: {Do: writer.Handle, Limit: 2},
+			runs.KindGenerate: {Do: d.writer.Handle, Limit: 2},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },
 	})
@@ -207,6 +215,26 @@ func (d *desk) examples() []string {
 		ids = append(ids, d.add(filepath.Base(f), string(b)))
 	}
 	return ids
+}
+
+// flag lets what is not found in the sources stay in posts.
+func (d *desk) flag() { d.writer.Flag = true }
+
+// question waits until a run asks something.
+func (d *desk) question(runID string) runs.Question {
+	d.t.Helper()
+	for range 400 {
+		r, err := d.store.Run(d.t.Context(), ident.Local, runID)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if r.Question != nil && r.Status == runs.Waiting {
+			return *r.Question
+		}
+		time.Sleep(10 * time.Millisecond) // nothing tells of a question but the log
+	}
+	d.t.Fatalf("run %s asks nothing", runID)
+	return runs.Question{}
 }
 
 // written is a draft with its log.

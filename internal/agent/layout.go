@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +12,7 @@ import (
 	"byline/internal/engine/summarize"
 )
 
-// piece is a section of the draft on its way: text of which some stretches are claims. The text of all pieces, one after the
-// other, is the draft's content.
+// piece is a part of an extracted draft on its way.
 type piece struct {
 	id     string
 	title  string
@@ -20,15 +20,9 @@ type piece struct {
 	claims []claim
 }
 
-// claim is a unit in its piece. The journal keeps it as JSON.
-type claim struct {
-	ID    string      `json:"id"`
-	Start int         `json:"start"` // UTF-8 byte offset in the piece
-	Text  string      `json:"text"`
+// extracted is what an extracted claim has beyond a written one: how it differs from its quote.
+type extracted struct {
 	Edits []cite.Edit `json:"edits,omitempty"`
-	Span  draft.Span  `json:"span"`
-
-	verdict draft.Verdict
 }
 
 // The ids of the pieces around the sections of the plan.
@@ -39,24 +33,35 @@ const (
 
 // layout makes the pieces of the post: the box and the key points, the sections, and what a reader should know of the sources.
 func (r *round) layout() []*piece {
-	r.post = r.survey.Fill(r.plan.Sections, r.found, r.plan.Words)
-	pieces := []*piece{r.head()}
-	for _, s := range r.post.Sections {
-		i := slices.IndexFunc(r.plan.Sections, func(x summarize.Section) bool { return x.Title == s.Title && x.Origin == s.Origin })
+	plan := make([]summarize.Section, len(r.post.Sections))
+	for i, s := range r.post.Sections {
+		plan[i] = s.Section
+	}
+	filled := r.survey.Fill(plan, r.post.Found, r.post.Words)
+	pieces := []*piece{r.head(filled)}
+	for _, s := range filled.Sections {
+		i := slices.IndexFunc(plan, func(x summarize.Section) bool { return x.Title == s.Title && x.Origin == s.Origin })
 		pieces = append(pieces, r.section(sectionID(i), s))
 	}
-	return append(pieces, r.end())
+	cited := map[string]*sourceUse{}
+	for _, s := range filled.Sections {
+		for _, unit := range s.Units {
+			u := r.survey.Units[unit]
+			note(cited, r.docs[u.Source].ID, u.Page)
+		}
+	}
+	return append(pieces, r.end(filled.Gaps, cited))
 }
 
-func (r *round) head() *piece {
+func (r *round) head(filled summarize.Post) *piece {
 	p := &piece{id: headID, title: r.labels.points}
 	fmt.Fprintf(&p.text, "> %s\n\n", r.labels.box)
-	if len(r.post.KeyPoints) == 0 {
+	if len(filled.KeyPoints) == 0 {
 		p.title = ""
 		return p
 	}
 	fmt.Fprintf(&p.text, "## %s\n\n", r.labels.points)
-	for _, unit := range r.post.KeyPoints {
+	for _, unit := range filled.KeyPoints {
 		p.text.WriteString("- ")
 		r.claim(p, unit, -1)
 		p.text.WriteByte('\n')
@@ -122,17 +127,17 @@ func (r *round) claim(p *piece, unit, before int) {
 	d := r.docs[u.Source]
 	text, edits := r.survey.Render(unit, before)
 	p.claims = append(p.claims, claim{
-		Start: p.text.Len(), Text: text, Edits: edits,
-		Span: draft.Span{
+		Start: p.text.Len(), Text: text, extracted: extracted{edits},
+		Spans: []draft.Span{{
 			DocumentID: d.ID, DocumentName: d.Filename, PassageID: passageOf(r.passages[d.ID], u.Start, u.End),
 			Start: u.Start, End: u.End, Quote: r.survey.Quote(unit), Page: u.Page,
-		},
+		}},
 	})
 	p.text.WriteString(text)
 }
 
 // end tells what is not covered, what was superseded, and the sources.
-func (r *round) end() *piece {
+func (r *round) end(notCovered []string, cited map[string]*sourceUse) *piece {
 	p := &piece{id: sourcesID, title: r.labels.sources}
 	list := func(title string, lines []string) {
 		if len(lines) == 0 {
@@ -147,7 +152,7 @@ func (r *round) end() *piece {
 		}
 	}
 	var gaps, old []string
-	for _, g := range r.post.Gaps {
+	for _, g := range notCovered {
 		gaps = append(gaps, markdown.Escape(g))
 	}
 	for _, x := range r.survey.Superseded {
@@ -162,7 +167,7 @@ func (r *round) end() *piece {
 	}
 	list(r.labels.gaps, gaps)
 	list(r.labels.superseded, old)
-	list(r.labels.sources, r.sourceLines())
+	list(r.labels.sources, r.sourceLines(cited))
 	return p
 }
 
@@ -172,36 +177,43 @@ func (r *round) name(source int) string {
 	return fmt.Sprintf("%s (%s)", markdown.Escape(title), markdown.Escape(file))
 }
 
-// sourceLines lists the sources that are quoted, with their pages, and then those that are not.
-func (r *round) sourceLines() []string {
-	pages := make([][]int, len(r.docs))
-	quoted := make([]bool, len(r.docs))
-	count := func(unit int) {
-		u := r.survey.Units[unit]
-		quoted[u.Source] = true
-		if u.Page > 0 && !slices.Contains(pages[u.Source], u.Page) {
-			pages[u.Source] = append(pages[u.Source], u.Page)
-		}
+// sourceUse is how a draft uses a source.
+type sourceUse struct{ pages []int }
+
+// note counts a quotation.
+func note(cited map[string]*sourceUse, documentID string, page int) {
+	u := cited[documentID]
+	if u == nil {
+		u = &sourceUse{}
+		cited[documentID] = u
 	}
-	for _, s := range r.post.Sections {
-		for _, unit := range s.Units {
-			count(unit)
-		}
+	if page > 0 && !slices.Contains(u.pages, page) {
+		u.pages = append(u.pages, page)
 	}
+}
+
+// sourceLines lists the sources that are cited, with their pages, and then those that are not.
+func (r *round) sourceLines(cited map[string]*sourceUse) []string {
 	old := map[int]bool{}
 	for _, x := range r.survey.Superseded {
 		old[x.Source] = true
 	}
 	var lines, silent []string
-	for i := range r.docs {
-		switch {
-		case quoted[i] && len(pages[i]) > 0:
-			slices.Sort(pages[i])
-			lines = append(lines, r.name(i)+", "+r.labels.pages+" "+ranges(pages[i]))
-		case quoted[i]:
+	for i, d := range r.docs {
+		switch u := cited[d.ID]; {
+		case u != nil && len(u.pages) > 0:
+			slices.Sort(u.pages)
+			lines = append(lines, r.name(i)+", "+r.labels.pages+" "+ranges(u.pages))
+		case u != nil:
 			lines = append(lines, r.name(i))
 		case !old[i]:
 			silent = append(silent, r.name(i)+" – "+r.labels.silent)
+		}
+	}
+	for _, id := range r.post.WebIDs {
+		if cited[id] != nil && r.texts[id] != nil {
+			d := r.texts[id].doc
+			lines = append(lines, markdown.Escape(cmp.Or(d.Title, d.Filename)))
 		}
 	}
 	return append(lines, silent...)

@@ -3,100 +3,248 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
-	"byline/internal/draft"
-	"byline/internal/ident"
+	"byline/internal/engine/summarize"
+	"byline/internal/llm"
 	"byline/internal/runs"
 )
 
-// writing is what the journal keeps of a piece.
-type writing struct {
-	Text   string  `json:"text"`
-	Claims []claim `json:"claims"`
+// doWrite is the node that writes all pieces of the draft and streams them in order.
+func (r *round) doWrite(ctx context.Context) (string, []runs.NewEvent, error) {
+	if r.model == nil {
+		return nodeVerify, nil, r.extract(ctx)
+	}
+	if err := r.writeSections(ctx); err != nil {
+		return "", nil, err
+	}
+	return nodeVerify, nil, nil
 }
 
-// sectionStarted is the data of section.started.
-type sectionStarted struct {
-	SectionID string `json:"section_id"`
-	Title     string `json:"title"`
+// extract lays the pieces out and shows them.
+func (r *round) extract(ctx context.Context) error {
+	var pieces []writing
+	err := r.Once(ctx, "write/extract", &pieces, func(context.Context) ([]runs.NewEvent, error) {
+		for _, p := range r.layout() {
+			w := writing{ID: p.id, Title: p.title, Text: p.text.String(), Claims: p.claims, Shown: 1}
+			w.name()
+			pieces = append(pieces, w)
+		}
+		return nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.show(ctx, pieces)
 }
 
-// cited is the data of citation.added: a citation as the version has it, and where its claim stands in its section.
-type cited struct {
-	ID        string       `json:"id"`
-	SectionID string       `json:"section_id"`
-	Offset    int          `json:"offset"` // of the claim in its section, in UTF-8 bytes
-	Claim     citedClaim   `json:"claim"`
-	Spans     []draft.Span `json:"spans"`
+// show puts pieces on the stage that are complete; those that stand there as they are stay.
+func (r *round) show(ctx context.Context, pieces []writing) error {
+	s := r.newStage(pieces)
+	for i, p := range pieces {
+		if err := s.close(ctx, i, p); err != nil {
+			return err
+		}
+	}
+	r.post.Pieces = pieces
+	return nil
 }
 
-type citedClaim struct {
-	Start int    `json:"start"` // UTF-8 byte offsets in the whole draft
-	End   int    `json:"end"`
-	Text  string `json:"text"`
-}
-
-// write streams the pieces. One that was finished by an earlier attempt is not streamed again; one that was left open begins anew.
-func (r *round) write(ctx context.Context) error {
-	pieces := r.layout()
-	base := 0
-	for _, p := range pieces {
-		var w writing
-		key := "write/" + p.id
-		opened := r.job.Opened(r.prefix + key)
-		err := r.once(ctx, key, &w, func(ctx context.Context) ([]runs.NewEvent, error) {
-			var first []runs.NewEvent
-			if opened {
-				first = append(first, runs.NewEvent{Type: runs.EventReset, Data: runs.Reset{Channel: channel, SectionID: p.id}})
-			}
-			first = append(first, runs.NewEvent{Type: runs.EventSection, Data: sectionStarted{p.id, p.title}})
-			if err := r.job.Emit(ctx, first...); err != nil {
-				return nil, err
-			}
-			w = writing{Text: p.text.String(), Claims: p.claims}
-			if err := r.stream(ctx, p.id, w.Text); err != nil {
-				return nil, err
-			}
-			return citations(p.id, base, w.Claims), nil
-		})
+// writeSections has the model write all sections, several at a time, and streams them in order.
+func (r *round) writeSections(ctx context.Context) error {
+	empty := make([]writing, len(r.post.Sections))
+	for i, s := range r.post.Sections {
+		empty[i] = writing{ID: s.ID, Title: s.Title, Shown: 1}
+	}
+	stage := r.newStage(empty)
+	pieces := make([]writing, len(empty))
+	err := Each(ctx, len(pieces), r.writer.Parallel, func(ctx context.Context, i int) error {
+		w, err := r.writeSection(ctx, i, func(text string) error { return stage.say(ctx, i, text) })
 		if err != nil {
 			return err
 		}
-		r.written = append(r.written, w)
-		base += len(w.Text)
+		pieces[i] = w
+		return stage.close(ctx, i, w)
+	})
+	if err != nil {
+		return err
 	}
+	r.post.Pieces = pieces
 	return nil
 }
 
-// citations gives ids to a piece's claims and tells them.
-func citations(section string, base int, claims []claim) []runs.NewEvent {
-	var events []runs.NewEvent
-	for i := range claims {
-		c := &claims[i]
-		c.ID = ident.New()
-		events = append(events, runs.NewEvent{Type: runs.EventCitation, Data: cited{
-			ID: c.ID, SectionID: section, Offset: c.Start,
-			Claim: citedClaim{base + c.Start, base + c.Start + len(c.Text), c.Text}, Spans: []draft.Span{c.Span},
-		}})
-	}
-	return events
+// writeSection has the model write a section and cites it. say hears the text as it comes.
+func (r *round) writeSection(ctx context.Context, i int, say func(string) error) (writing, error) {
+	s := r.post.Sections[i]
+	w := writing{ID: s.ID, Title: s.Title, Shown: 1}
+	err := r.Once(ctx, "write/"+s.ID, &w, func(ctx context.Context) ([]runs.NewEvent, error) {
+		request, err := r.sectionRequest(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		p := r.newPen(s, say)
+		if err := p.begin(); err != nil {
+			return nil, err
+		}
+		if err := r.compose(ctx, "write/"+s.ID, request, p.write); err != nil {
+			return nil, err
+		}
+		if err := p.end(); err != nil {
+			return nil, err
+		}
+		w.Text = p.text.String()
+		if w.Claims, err = r.cite(ctx, w.Text, p.marks, s); err != nil {
+			return nil, err
+		}
+		w.name()
+		return p.complaints(s.ID), nil
+	})
+	return w, err
 }
 
-// stream sends a text word by word, each with the white space behind it.
-func (r *round) stream(ctx context.Context, section, text string) error {
-	for at := 0; at < len(text); {
-		n := strings.IndexAny(text[at:], " \n")
-		if n < 0 {
-			n = len(text) - at
+// maxParts is how often a model whose answer was longer than it may be is asked to go on.
+const maxParts = 6
+
+// compose asks a model for a text, and to go on as long as its answers end before it does. Each of its answers is kept: none is asked for
+// twice.
+func (r *round) compose(ctx context.Context, key string, q llm.Request, write func(string) error) error {
+	for part := 1; ; part++ {
+		a, err := r.call(ctx, fmt.Sprintf("%s/%d", key, part), q, write)
+		if err != nil {
+			return err
 		}
-		for at+n < len(text) && (text[at+n] == ' ' || text[at+n] == '\n') {
-			n++
+		if a.Finish != llm.Length || part == maxParts || strings.TrimSpace(a.Text) == "" {
+			return nil
 		}
-		if err := r.job.Token(ctx, channel, section, at, text[at:at+n]); err != nil {
-			return fmt.Errorf("stream section %s: %w", section, err)
+		more, err := prompt("more", nil)
+		if err != nil {
+			return err
 		}
-		at += n
+		q.Messages = append(slices.Clone(q.Messages), llm.Message{Role: llm.Assistant, Content: a.Text}, llm.Message{Role: llm.User, Content: more})
 	}
-	return nil
+}
+
+// writeData fills write.md in, sectionData section.md, repair.md and rewrite.md.
+type writeData struct {
+	Language, Audience, Tone, StyleGuide, Instructions, Title string
+	MustNot                                                   []string
+	Sections                                                  []section
+}
+
+type sectionData struct {
+	Passages  []passageData
+	Title     string
+	About     string
+	Words     int
+	Must      []string
+	Have      int
+	Text      string
+	Shorter   bool
+	Sentences []sentenceData
+}
+
+type passageData struct {
+	ID, Source, Text string
+	Page             int
+}
+
+type sentenceData struct {
+	Number    int
+	Text, Why string
+}
+
+func (r *round) writeData() writeData {
+	b := r.wish.Brief
+	return writeData{
+		Language: r.languageName(), Audience: b.Audience, Tone: b.Tone, StyleGuide: r.wish.StyleGuide, Instructions: r.wish.Instructions,
+		Title: r.post.Title, MustNot: b.MustNot, Sections: r.post.Sections,
+	}
+}
+
+// languageName is the language of the post for a model.
+func (r *round) languageName() string {
+	if l := r.wish.Brief.Language; l != "" {
+		return languageName(l)
+	}
+	return languageName(r.survey.Language)
+}
+
+func (r *round) sectionData(ctx context.Context, s section) (sectionData, error) {
+	d := sectionData{Title: s.Title, About: s.About, Words: s.Words}
+	if len(r.post.Sections) == 1 || s.Origin == summarize.FromTopic {
+		d.Must = r.wish.Brief.Must
+	}
+	for _, n := range s.Evidence {
+		text, src, err := r.passage(ctx, n)
+		if err != nil {
+			return d, err
+		}
+		d.Passages = append(d.Passages, passageData{passageName(n), attribute.Replace(src.doc.Filename), material(text), r.post.Evidence[n].Page})
+	}
+	return d, nil
+}
+
+func passageName(n int) string { return fmt.Sprintf("p%d", n+1) }
+
+func (r *round) sectionRequest(ctx context.Context, i int) (llm.Request, error) {
+	s := r.post.Sections[i]
+	d, err := r.sectionData(ctx, s)
+	if err != nil {
+		return llm.Request{}, err
+	}
+	return ask("write", "write", r.writeData(), "section", d)
+}
+
+// call asks the model once and keeps its answer; hear gets the text as it comes, all at once when an earlier attempt has kept it.
+func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(string) error) (llm.Answer, error) {
+	var kept struct {
+		Saw  []llm.Message `json:"saw"` // for whoever wants to know why
+		Said llm.Answer    `json:"said"`
+	}
+	if hear == nil {
+		hear = func(string) error { return nil }
+	}
+	asked := false
+	err := r.Once(ctx, key, &kept, func(ctx context.Context) ([]runs.NewEvent, error) {
+		asked, kept.Saw = true, q.Messages
+		var a llm.Answer
+		var text strings.Builder
+		for d, err := range r.model.Stream(llm.WithPayer(ctx, llm.Payer{Workspace: r.job.Run().Workspace, RunID: r.job.Run().ID, UserID: r.wish.Author}), q) {
+			if err != nil {
+				return nil, err
+			}
+			text.WriteString(d.Text)
+			if d.Usage != nil {
+				a.Usage = d.Usage
+			}
+			if d.Finish != "" {
+				a.Finish = d.Finish
+			}
+			if d.Text == "" {
+				continue
+			}
+			if err := hear(d.Text); err != nil {
+				return nil, err
+			}
+		}
+		if a.Text = text.String(); a.Usage != nil {
+			kept.Said = a
+			return []runs.NewEvent{{Type: runs.EventUsage, Data: used{q.Purpose, r.model.Info().Provider, r.model.Info().Name, *a.Usage}}}, nil
+		}
+		kept.Said = a
+		return nil, nil
+	})
+	if err != nil || asked {
+		return kept.Said, err
+	}
+	return kept.Said, hear(kept.Said.Text)
+}
+
+// used is the data of usage.
+type used struct {
+	Purpose  string `json:"purpose"`
+	Provider string `json:"provider"`
+	Model    string `json:"model"`
+	llm.Usage
 }

@@ -204,7 +204,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}, a.spaces.Wanted)
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	a.web = webside.search(ingest.NewSnapshots(documents, a.store.Bus()), a.store)
-	writer := agent.New(a.store.Drafts(), a.store, searcher)
+	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web})
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{

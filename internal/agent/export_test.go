@@ -1,0 +1,30 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+
+	"byline/internal/runs"
+)
+
+// Kept is a step of a journal in memory.
+type Kept json.RawMessage
+
+// OnceIn is runs.Job.Once on a journal in memory.
+func OnceIn(ctx context.Context, kept map[string]Kept, key string, out any, do func(context.Context) ([]runs.NewEvent, error)) error {
+	if k, ok := kept[key]; ok {
+		return json.Unmarshal(k, out)
+	}
+	if _, err := do(ctx); err != nil {
+		return err
+	}
+	b, err := json.Marshal(out)
+	kept[key] = b
+	return err
+}
+
+// CheckGraphs checks the graphs of the house.
+func CheckGraphs() error { return postGraph.Check() }
+
+// Prompt fills a prompt in.
+func Prompt(name string, data any) (string, error) { return prompt(name, data) }

@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"byline/internal/document"
+	"byline/internal/draft"
+	"byline/internal/engine/cite"
+	"byline/internal/runs"
+)
+
+// passageNumber is the index of the evidence that an id names.
+func passageNumber(id string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(id, "p"))
+	if err != nil {
+		return -1 // no id that was given out
+	}
+	return n - 1
+}
+
+// passage gives the text of a piece of evidence, and its source.
+func (r *round) passage(ctx context.Context, n int) (string, source, error) {
+	p := r.post.Evidence[n]
+	src, err := r.textOf(ctx, p.DocumentID)
+	if err != nil {
+		return "", source{}, err
+	}
+	if p.Start < 0 || p.Start > p.End || p.End > len(src.text) {
+		return "", source{}, errChanged
+	}
+	return src.text[p.Start:p.End], src, nil
+}
+
+// tie ties a claim to the places in its evidence that say most of it, and puts its verdict.
+func (r *round) tie(ctx context.Context, c *claim, numbers []int) error {
+	var texts []string
+	for _, n := range numbers {
+		text, src, err := r.passage(ctx, n)
+		if err != nil {
+			return err
+		}
+		texts = append(texts, text)
+		p := r.post.Evidence[n]
+		place := cite.Verify(c.Text, []string{text}, cite.Options{}).Evidence
+		if place.Span < 0 {
+			continue
+		}
+		c.Spans = append(c.Spans, draft.Span{
+			DocumentID: p.DocumentID, DocumentName: src.doc.Filename, PassageID: p.ID, Start: p.Start + place.Start, End: p.Start + place.End,
+			Quote: text[place.Start:place.End], Page: src.page(p.Start + place.Start),
+		})
+	}
+	v := cite.Verify(c.Text, texts, cite.Options{})
+	c.Verdict = draft.Verdict{Label: draft.Label(v.Label), Score: v.Score, Reasons: v.Reasons}
+	c.Hard = v.Hard
+	return nil
+}
+
+// verified is the data of claim.verified.
+type verified struct {
+	CitationID string      `json:"citation_id"`
+	Label      draft.Label `json:"label"`
+	Score      float64     `json:"score"`
+	Reasons    []string    `json:"reasons,omitempty"`
+}
+
+// doVerify is the node that proves every claim against the texts of its sources as they are stored, and says whether something must
+// be repaired.
+func (r *round) doVerify(context.Context) (string, []runs.NewEvent, error) {
+	var events []runs.NewEvent
+	for i := range r.post.Pieces {
+		for k := range r.post.Pieces[i].Claims {
+			c := &r.post.Pieces[i].Claims[k]
+			if r.model == nil {
+				r.checkExtract(c)
+			}
+			if len(c.Spans) > 0 {
+				events = append(events, runs.NewEvent{Type: runs.EventVerified, Data: verified{c.ID, c.Verdict.Label, c.Verdict.Score, c.Verdict.Reasons}})
+			}
+		}
+	}
+	if r.model != nil && r.mustRepair() {
+		return nodeRepair, events, nil
+	}
+	return nodeFinish, events, nil
+}
+
+// checkExtract proves that a claim is its quote, but for the edits that were recorded.
+func (r *round) checkExtract(c *claim) {
+	span := c.Spans[0]
+	i := slices.IndexFunc(r.docs, func(d document.Document) bool { return d.ID == span.DocumentID })
+	if i < 0 {
+		c.Verdict = draft.Verdict{Label: draft.Unsupported, Reasons: []string{"its source is not there"}}
+		return
+	}
+	if err := cite.Check(r.survey.Sources[i].Text.Content, span.Start, span.End, span.Quote, c.Text, c.Edits); err != nil {
+		c.Verdict = draft.Verdict{Label: draft.Unsupported, Reasons: []string{err.Error()}}
+		return
+	}
+	c.Verdict = draft.Verdict{Label: draft.Supported, Score: 1, Reasons: []string{"found word for word"}}
+	for _, e := range c.Edits {
+		if why := editReasons[e.Kind]; why != "" && !slices.Contains(c.Verdict.Reasons, why) {
+			c.Verdict.Reasons = append(c.Verdict.Reasons, why)
+		}
+	}
+}
+
+// editReasons say for people what was changed. Escapes show nowhere, so nobody need hear of them.
+var editReasons = map[cite.Kind]string{
+	cite.Connective: "a connective at its begin was dropped",
+	cite.Join:       "lines were joined",
+	cite.Unlink:     "a link was taken out",
+}
+
+// bad tells whether a claim must not stay as it is.
+func (c claim) bad() bool {
+	switch c.Verdict.Label {
+	case draft.Supported:
+		return false
+	case draft.Partly:
+		return c.Hard
+	}
+	return true
+}
+
+// why says for a model what is wrong with a claim.
+func (c claim) why() string {
+	if len(c.Verdict.Reasons) == 0 {
+		return string(c.Verdict.Label)
+	}
+	return fmt.Sprintf("%s (%s)", c.Verdict.Label, strings.Join(c.Verdict.Reasons, "; "))
+}
