@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"byline/internal/fault"
 )
@@ -27,20 +30,29 @@ type drafting struct {
 	cite   string
 	preset string
 	resume string
+	asked  bool // the run waits, or has just waited, for an answer
 	wish   wish
 }
 
 // wish is what is asked of POST /blog/generate.
 type wish struct {
-	DocumentIDs []string `json:"document_ids"`
-	Title       string   `json:"title,omitempty"`
-	Brief       brief    `json:"brief"`
+	DocumentIDs  []string `json:"document_ids"`
+	Title        string   `json:"title,omitempty"`
+	Instructions string   `json:"instructions,omitempty"`
+	Provider     string   `json:"llm_provider,omitempty"`
+	Model        string   `json:"llm_model,omitempty"`
+	Brief        brief    `json:"brief"`
 }
 
 type brief struct {
-	Topics   []string `json:"topics,omitempty"`
-	Words    int      `json:"words,omitempty"`
-	Language string   `json:"language,omitempty"`
+	Topics         []string `json:"topics,omitempty"`
+	Words          int      `json:"words,omitempty"`
+	Language       string   `json:"language,omitempty"`
+	Audience       string   `json:"audience,omitempty"`
+	Tone           string   `json:"tone,omitempty"`
+	Template       string   `json:"template,omitempty"`
+	ApproveOutline bool     `json:"approve_outline,omitempty"`
+	Web            bool     `json:"web,omitempty"`
 }
 
 // unused is a source that could not be used, and why.
@@ -85,6 +97,14 @@ read in them) and globs. What cannot be used is listed with its reason, and the 
 	f.StringArrayVar(&d.wish.Brief.Topics, "topic", nil, "what the post should cover (repeat)")
 	f.IntVar(&d.wish.Brief.Words, "words", 0, "about how long it should be")
 	f.StringVar(&d.wish.Brief.Language, "language", "", "ISO 639-1 code of the language (default: the sources')")
+	f.StringVar(&d.wish.Instructions, "instructions", "", "what else you wish, in your own words (a model follows them)")
+	f.StringVar(&d.wish.Brief.Audience, "audience", "", "who will read it (needs a model)")
+	f.StringVar(&d.wish.Brief.Tone, "tone", "", "how it should sound (needs a model)")
+	f.Var(choice{&d.wish.Brief.Template, []string{"report", "how-to", "news", "comparison", "faq", "minutes"}}, "template", "report, how-to, news, comparison, faq or minutes (needs a model)")
+	f.StringVar(&d.wish.Provider, "provider", "", "which provider of models writes: openai, ollama, or offline for none (default: as configured)")
+	f.StringVar(&d.wish.Model, "model", "", "which of its models (default: as configured)")
+	f.BoolVar(&d.wish.Brief.ApproveOutline, "approve-outline", false, "ask before anything is written whether the outline is right")
+	f.BoolVar(&d.wish.Brief.Web, "web", false, "search the web, too (needs a model and a search engine)")
 	f.Var(choice{&d.format, []string{"markdown", "json"}}, "format", "markdown or json")
 	f.Var(choice{&d.cite, []string{"footnotes", "links", "none"}}, "cite", "how to show citations: footnotes, links or none")
 	f.Var(choice{&d.preset, []string{"plain", "jekyll", "hugo", "astro", "eleventy"}}, "preset", "front matter for plain, jekyll, hugo, astro or eleventy")
@@ -277,6 +297,8 @@ func (d *drafting) write(ctx context.Context, runID string) (result, error) {
 			failure = fault.New(fault.Invalid, why.Code, "%s (run %s)", why.Detail, runID)
 		case "run.cancelled":
 			failure = fault.New(fault.Invalid, "run_cancelled", "The writing was cancelled; the draft keeps what was written.")
+		case "run.waiting":
+			err = d.answer(ctx, runID, e)
 		default:
 			err = d.show(e)
 		}
@@ -297,6 +319,42 @@ func (d *drafting) write(ctx context.Context, runID string) (result, error) {
 	return res, err
 }
 
+// answer asks the user what the run asks, or says how to answer where nobody can be asked.
+func (d *drafting) answer(ctx context.Context, runID string, e event) error {
+	var data struct {
+		Question question `json:"question"`
+	}
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return fmt.Errorf("read event %s: %w", e.Type, err)
+	}
+	q := data.Question
+	var now run
+	if err := d.cl.call(ctx, "GET", "/api/v1/runs/"+runID, nil, &now); err != nil {
+		return err
+	}
+	if d.asked = true; now.Question == nil || now.Question.ID != q.ID {
+		return nil // it was answered meanwhile
+	}
+	d.ui.end()
+	var b strings.Builder
+	for i, s := range q.Data.Sections {
+		fmt.Fprintf(&b, "  %d. %s\n", i+1, s.Title)
+	}
+	for _, c := range q.Choices {
+		fmt.Fprintf(&b, "  %s: %s\n", c.Value, c.Label)
+	}
+	fmt.Fprintf(d.Stderr, "%s%s\n", clean(b.String()), clean(q.Text))
+	if in, ok := d.Stdin.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) {
+		return fault.New(fault.Unavailable, "waiting", "The writing waits for your answer: byline runs answer %s VALUE", runID)
+	}
+	fmt.Fprint(d.Stderr, "> ")
+	typed, err := bufio.NewReader(d.Stdin).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return sendAnswer(ctx, d.cl, runID, q, typed)
+}
+
 // show lets the user see an event.
 func (d *drafting) show(e event) error {
 	var data struct{ Text, Step, Detail string }
@@ -313,7 +371,10 @@ func (d *drafting) show(e event) error {
 	case "reset": // what follows replaces what was shown
 		d.ui.end()
 	case "run.restarted":
-		d.ui.note("The writing was interrupted and goes on.")
+		if !d.asked { // else it waited for an answer, and has it
+			d.ui.note("The writing was interrupted and goes on.")
+		}
+		d.asked = false
 	}
 	return nil
 }
@@ -333,8 +394,12 @@ func doing(step string) string {
 			return "writing"
 		case "verify":
 			return "checking every citation"
-		case "compose":
-			return "composing the post"
+		case "approve":
+			return "waiting for the outline to be approved"
+		case "repair":
+			return "correcting what is not found in the sources"
+		case "finish":
+			return "finishing the post"
 		}
 	}
 	return "at work: " + step

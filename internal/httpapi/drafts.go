@@ -23,8 +23,9 @@ type briefBody struct {
 	Must           []string `json:"must,omitempty" maxItems:"50"`
 	MustNot        []string `json:"must_not,omitempty" maxItems:"50"`
 	Outline        []string `json:"outline,omitempty" maxItems:"50"`
-	ApproveOutline bool     `json:"approve_outline,omitempty"`
-	Web            bool     `json:"web,omitempty"`
+	Template       string   `json:"template,omitempty" enum:"report,how-to,news,comparison,faq,minutes" doc:"The form of the post; needs a model"`
+	ApproveOutline bool     `json:"approve_outline,omitempty" doc:"Wait until a person has answered the question about the outline"`
+	Web            bool     `json:"web,omitempty" doc:"The web may be searched for what the brief asks for; needs a model and a search engine"`
 }
 
 type generateIn struct {
@@ -39,6 +40,8 @@ type generateIn struct {
 		Tags         []string   `json:"tags,omitempty" maxItems:"50"`
 		SessionID    string     `json:"session_id,omitempty"`
 		Brief        *briefBody `json:"brief,omitempty"`
+		Provider     string     `json:"llm_provider,omitempty" maxLength:"50" doc:"Which provider of models writes; offline writes without one"`
+		Model        string     `json:"llm_model,omitempty" maxLength:"200"`
 	}
 }
 
@@ -53,16 +56,13 @@ func (s *server) generate(ctx context.Context, in *generateIn) (*huma.StreamResp
 	if b.SessionID != "" {
 		return nil, fault.Bad("body.session_id", "not_available", "Sessions are not part of this version yet; leave session_id out.")
 	}
-	w := draft.Wish{DocumentIDs: b.DocumentIDs, Title: b.Title, Instructions: b.Instructions}
+	w := draft.Wish{DocumentIDs: b.DocumentIDs, Title: b.Title, Instructions: b.Instructions, Author: userOf(ctx).ID, Provider: b.Provider, Model: b.Model}
 	if br := b.Brief; br != nil {
-		if br.ApproveOutline {
-			return nil, fault.Bad("body.brief", "not_available", "approve_outline is not part of this version yet; leave it out.")
-		}
 		if br.Web && !s.WebSearch {
 			return nil, fault.Bad("body.brief.web", "web_search_off", "This installation does not search the web: set TAVILY_API_KEY or BYLINE_SEARXNG_URL, or leave web out.")
 		}
 		w.Brief = draft.Brief{Topics: br.Topics, Audience: br.Audience, Tone: br.Tone, Language: br.Language, Words: br.Words,
-			Must: br.Must, MustNot: br.MustNot, Outline: br.Outline, Web: br.Web}
+			Must: br.Must, MustNot: br.MustNot, Outline: br.Outline, Template: br.Template, ApproveOutline: br.ApproveOutline, Web: br.Web}
 	}
 	d, r, err := s.Drafts.Generate(ctx, workspaceOf(ctx), w, b.Categories, b.Tags, onceOf(in.Key, "generate", in.RawBody))
 	if err != nil {
@@ -79,6 +79,31 @@ func (s *server) generate(ctx context.Context, in *generateIn) (*huma.StreamResp
 			s.log.DebugContext(ctx, "write answer", "error", err)
 		}
 	}}, nil
+}
+
+type styleGuideBody struct {
+	Text string `json:"text" maxLength:"20000" doc:"What every post of the workspace keeps to: words, tone, form"`
+}
+
+type styleGuideOut struct{ Body styleGuideBody }
+
+func (s *server) getStyleGuide(ctx context.Context, _ *struct{}) (*styleGuideOut, error) {
+	text, err := s.Drafts.StyleGuide(ctx, workspaceOf(ctx))
+	return &styleGuideOut{styleGuideBody{text}}, err
+}
+
+type putStyleGuideIn struct {
+	Body struct {
+		Strict
+		Text string `json:"text" maxLength:"20000"`
+	}
+}
+
+func (s *server) putStyleGuide(ctx context.Context, in *putStyleGuideIn) (*styleGuideOut, error) {
+	if err := s.Drafts.SetStyleGuide(ctx, workspaceOf(ctx), in.Body.Text); err != nil {
+		return nil, err
+	}
+	return &styleGuideOut{styleGuideBody{in.Body.Text}}, nil
 }
 
 // DraftPath names a draft.

@@ -55,6 +55,9 @@ func (s *server) routes() {
 			o.Responses["200"].Content["application/json"] = &huma.MediaType{Schema: &huma.Schema{Type: "object", AdditionalProperties: true}}
 		})
 
+	handle(s, "GET", v1+"/style-guide", "get-style-guide", "blog", "What every post of the workspace keeps to", s.getStyleGuide)
+	handle(s, "PUT", v1+"/style-guide", "put-style-guide", "blog", "Change it; the next posts keep to it", s.putStyleGuide)
+
 	handle(s, "GET", v1+"/runs", "list-runs", "runs", "List runs, newest first", s.listRuns)
 	handle(s, "GET", v1+"/runs/{run_id}", "get-run", "runs", "One run", s.getRun)
 	handle(s, "GET", v1+"/runs/{run_id}/steps", "list-steps", "runs", "Its journalled steps", s.listSteps)
@@ -65,6 +68,8 @@ func (s *server) routes() {
 	handle(s, "POST", v1+"/runs/{run_id}/requeue", "requeue-run", "runs", "Try a failed run again, from where it failed", s.requeueRun, status(202))
 
 	handle(s, "GET", v1+"/usage", "list-usage", "ops", "What you have used of models, by month and model", s.listUsage)
+	handle(s, "POST", v1+"/runs/{run_id}/answers", "answer-run", "runs", "Answer the question that it waits for", s.answerRun, status(202))
+	handle(s, "POST", v1+"/runs/{run_id}/fork", "fork-run", "runs", "Write another draft from one of its checkpoints on", s.forkRun, status(202))
 
 	handle(s, "GET", v1+"/indexes", "list-indexes", "ops", "The indexes and how complete they are (admins)", s.listIndexes)
 	handle(s, "POST", v1+"/indexes/rebuild", "rebuild-index", "ops", "Build indexes anew from the passages, in the background (admins)", s.rebuildIndex, status(202))

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 
@@ -130,6 +131,53 @@ func (s *server) requeueRun(ctx context.Context, in *requeueIn) (*runOut, error)
 	out := &runOut{Status: http.StatusAccepted}
 	out.Body.Run = toRun(r)
 	return out, nil
+}
+
+type answerIn struct {
+	RunPath
+	Body struct {
+		Strict
+		QuestionID string          `json:"question_id"`
+		Value      json.RawMessage `json:"value" doc:"Of the form that the question's kind asks for"`
+	}
+}
+
+func (s *server) answerRun(ctx context.Context, in *answerIn) (*runOut, error) {
+	if err := idParam("run", in.ID); err != nil {
+		return nil, err
+	}
+	r, err := s.Runs.Answer(ctx, workspaceOf(ctx), in.ID, in.Body.QuestionID, runs.Reply{Value: in.Body.Value, By: userOf(ctx).ID})
+	if err != nil {
+		return nil, err
+	}
+	out := &runOut{Status: http.StatusAccepted}
+	out.Body.Run = toRun(r)
+	return out, nil
+}
+
+type forkIn struct {
+	RunPath
+	Key  string `header:"Idempotency-Key" maxLength:"255"`
+	Body struct {
+		Strict
+		Node string `json:"node" doc:"The node behind whose checkpoint the new run goes on, such as plan or gather; see the run's steps"`
+	}
+}
+
+type forkOut struct {
+	Status int
+	Body   startedShape
+}
+
+func (s *server) forkRun(ctx context.Context, in *forkIn) (*forkOut, error) {
+	if err := idParam("run", in.ID); err != nil {
+		return nil, err
+	}
+	d, r, err := s.Drafts.Fork(ctx, workspaceOf(ctx), in.ID, in.Body.Node, onceOf(in.Key, "fork "+in.ID+" "+in.Body.Node, nil))
+	if err != nil {
+		return nil, err
+	}
+	return &forkOut{http.StatusAccepted, startedShape{toDraft(d), toRun(r)}}, nil
 }
 
 type eventsIn struct {

@@ -184,17 +184,44 @@ type failureShape struct {
 }
 
 type runShape struct {
-	ID        string        `json:"id"`
-	Kind      string        `json:"kind" doc:"process, generate"`
-	Status    string        `json:"status" enum:"queued,running,waiting,completed,failed,cancelled"`
-	Subject   subjectShape  `json:"subject"`
-	SessionID string        `json:"session_id,omitempty"`
-	LastSeq   int64         `json:"last_seq" doc:"Of its newest event"`
-	Attempt   int           `json:"attempt"`
-	Usage     *usageShape   `json:"usage,omitempty" doc:"Of models; missing when none was asked"`
-	Error     *failureShape `json:"error,omitempty"`
-	CreatedAt time.Time     `json:"created_at"`
-	EndedAt   *time.Time    `json:"ended_at,omitempty"`
+	ID        string         `json:"id"`
+	Kind      string         `json:"kind" doc:"process, generate"`
+	Status    string         `json:"status" enum:"queued,running,waiting,completed,failed,cancelled"`
+	Subject   subjectShape   `json:"subject"`
+	SessionID string         `json:"session_id,omitempty"`
+	LastSeq   int64          `json:"last_seq" doc:"Of its newest event"`
+	Attempt   int            `json:"attempt"`
+	Usage     *usageShape    `json:"usage,omitempty" doc:"Of models; missing when none was asked"`
+	Error     *failureShape  `json:"error,omitempty"`
+	Question  *questionShape `json:"question,omitempty" doc:"What a waiting run waits for"`
+	CreatedAt time.Time      `json:"created_at"`
+	EndedAt   *time.Time     `json:"ended_at,omitempty"`
+}
+
+type choiceShape struct {
+	Value string `json:"value"`
+	Label string `json:"label"`
+}
+
+type questionShape struct {
+	ID        string          `json:"id"`
+	Kind      string          `json:"kind" enum:"text,choice,confirm,outline,file" doc:"What an answer is: a string, a choice's value, a boolean, a boolean or titles, a document's id"`
+	Text      string          `json:"text"`
+	Choices   []choiceShape   `json:"choices,omitempty"`
+	Data      json.RawMessage `json:"data,omitempty" doc:"What it is about, such as the outline"`
+	ExpiresAt *time.Time      `json:"expires_at,omitempty"`
+}
+
+func toQuestion(q runs.Question) *questionShape {
+	out := &questionShape{ID: q.ID, Kind: string(q.Kind), Text: q.Text, Data: q.Data}
+	for _, c := range q.Choices {
+		out.Choices = append(out.Choices, choiceShape(c))
+	}
+	if !q.ExpiresAt.IsZero() {
+		t := q.ExpiresAt.UTC()
+		out.ExpiresAt = &t
+	}
+	return out
 }
 
 func toRun(r runs.Run) runShape {
@@ -202,6 +229,9 @@ func toRun(r runs.Run) runShape {
 		LastSeq: r.LastSeq, Attempt: r.Attempt, CreatedAt: r.CreatedAt.UTC()}
 	if r.Failure != nil {
 		out.Error = &failureShape{r.Failure.Code, r.Failure.Detail}
+	}
+	if r.Question != nil {
+		out.Question = toQuestion(*r.Question)
 	}
 	if !r.EndedAt.IsZero() {
 		t := r.EndedAt.UTC()
@@ -227,6 +257,8 @@ type draftShape struct {
 	DocumentIDs []string  `json:"document_ids"`
 	Categories  []string  `json:"categories"`
 	Tags        []string  `json:"tags"`
+	Summary     string    `json:"summary,omitempty" doc:"Suggested by the writer: one or two sentences for lists"`
+	Slug        string    `json:"slug,omitempty" doc:"Suggested by the writer: the last part of the post's address"`
 	RunID       string    `json:"run_id,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
@@ -234,7 +266,7 @@ type draftShape struct {
 
 func toDraft(d draft.Draft) draftShape {
 	return draftShape{d.ID, d.SessionID, d.Title, d.Content, string(d.Status), d.Version, list(d.DocumentIDs), list(d.Categories), list(d.Tags),
-		d.RunID, d.CreatedAt.UTC(), d.UpdatedAt.UTC()}
+		d.Summary, d.Slug, d.RunID, d.CreatedAt.UTC(), d.UpdatedAt.UTC()}
 }
 
 type claimShape struct {
