@@ -134,7 +134,7 @@ func (r *round) checkSummary(ctx context.Context) {
 const manyTags = 5
 
 func (r *round) tags() []string {
-	return r.survey.Phrases[:min(manyTags, len(r.survey.Phrases))]
+	return r.survey.Tags(manyTags)
 }
 
 // passageOf gives the id of the passage that holds a span, else of the one that holds most of it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"byline/internal/draft"
 	"byline/internal/engine/cite"
@@ -31,14 +32,15 @@ const (
 	sourcesID = "sources"
 )
 
-// layout makes the pieces of the post: the box and the key points, the sections, and what a reader should know of the sources.
-func (r *round) layout() []*piece {
+// layout makes the summary and the pieces of the post: the box and the key points, the sections, and what a reader should know of the sources.
+func (r *round) layout() (pieces []*piece, summary string) {
 	plan := make([]summarize.Section, len(r.post.Sections))
 	for i, s := range r.post.Sections {
 		plan[i] = s.Section
 	}
 	filled := r.survey.Fill(plan, r.post.Found, r.post.Words)
-	pieces := []*piece{r.head(filled)}
+	summary, _ = r.survey.Summary(filled)
+	pieces = append(pieces, r.head(filled))
 	for _, s := range filled.Sections {
 		i := slices.IndexFunc(plan, func(x summarize.Section) bool { return x.Title == s.Title && x.Origin == s.Origin })
 		pieces = append(pieces, r.section(sectionID(i), s))
@@ -50,7 +52,7 @@ func (r *round) layout() []*piece {
 			note(cited, r.docs[u.Source].ID, u.Page)
 		}
 	}
-	return append(pieces, r.end(filled.Gaps, cited))
+	return append(pieces, r.end(filled.Gaps, cited)), summary
 }
 
 func (r *round) head(filled summarize.Post) *piece {
@@ -213,7 +215,7 @@ func (r *round) sourceLines(cited map[string]*sourceUse) []string {
 	for _, id := range r.post.WebIDs {
 		if cited[id] != nil && r.texts[id] != nil {
 			d := r.texts[id].doc
-			lines = append(lines, markdown.Escape(cmp.Or(d.Title, d.Filename)))
+			lines = append(lines, fmt.Sprintf("%s (<%s>, %s)", markdown.Escape(cmp.Or(d.Title, d.Filename)), d.SourceURL, d.FetchedAt.UTC().Format(time.DateOnly)))
 		}
 	}
 	return append(lines, silent...)

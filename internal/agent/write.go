@@ -24,19 +24,25 @@ func (r *round) doWrite(ctx context.Context) (string, []runs.NewEvent, error) {
 
 // extract lays the pieces out and shows them.
 func (r *round) extract(ctx context.Context) error {
-	var pieces []writing
-	err := r.Once(ctx, "write/extract", &pieces, func(context.Context) ([]runs.NewEvent, error) {
-		for _, p := range r.layout() {
+	var made struct {
+		Summary string    `json:"summary"`
+		Pieces  []writing `json:"pieces"`
+	}
+	err := r.Once(ctx, "write/extract", &made, func(context.Context) ([]runs.NewEvent, error) {
+		pieces, summary := r.layout()
+		made.Summary = summary
+		for _, p := range pieces {
 			w := writing{ID: p.id, Title: p.title, Text: p.text.String(), Claims: p.claims, Shown: 1}
 			w.name()
-			pieces = append(pieces, w)
+			made.Pieces = append(made.Pieces, w)
 		}
 		return nil, nil
 	})
 	if err != nil {
 		return err
 	}
-	return r.show(ctx, pieces)
+	r.post.Summary = made.Summary
+	return r.show(ctx, made.Pieces)
 }
 
 // show puts pieces on the stage that are complete; those that stand there as they are stay.
