@@ -46,7 +46,7 @@ func Resolve(quote, name string) (edits []Edit, ok bool) {
 
 // bracketable tells whether a name can stand in brackets: on one line, with no mark that Markdown would read.
 func bracketable(name string) bool {
-	return utf8.RuneCountInString(name) >= 2 && name == strings.TrimSpace(name) && !strings.ContainsAny(name, "*_`[]<>\\|~&{}()!#\n")
+	return utf8.ValidString(name) && utf8.RuneCountInString(name) >= 2 && name == strings.TrimSpace(name) && !strings.ContainsAny(name, "*_`[]<>\\|~&{}()!#\n")
 }
 
 // resolves tells whether an edit does nothing but put a name in brackets for a leading pronoun; before is the text before the quote.

@@ -70,3 +70,26 @@ func TestPronouns(t *testing.T) {
 		t.Error("a name from far away passes")
 	}
 }
+
+// Whatever is put for a pronoun, only words that stand right before it pass, in brackets.
+func FuzzResolve(f *testing.F) {
+	f.Add("The queue is old. ", "It is slow.", "The queue")
+	f.Add("박서준 이사장은 왔다. ", "그러나 그는 갔다.", "박서준 이사장은")
+	f.Add("The gardens grew.\n", "However, their walls fell.", "The gardens")
+	f.Fuzz(func(t *testing.T, before, quote, name string) {
+		edits, ok := cite.Resolve(quote, name)
+		if !ok || quote == "" {
+			return
+		}
+		claim, err := cite.Apply(quote, edits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := before + quote
+		err = cite.Check(text, len(before), len(text), quote, claim, edits)
+		stands := strings.Contains(strings.ToLower(strings.Join(strings.Fields(before), " ")), strings.ToLower(name))
+		if err == nil && !stands {
+			t.Fatalf("%q passes for %q behind %q", claim, quote, before)
+		}
+	})
+}
