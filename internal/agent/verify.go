@@ -114,6 +114,7 @@ var editReasons = map[cite.Kind]string{
 	cite.Connective: "a connective at its begin was dropped",
 	cite.Join:       "lines were joined",
 	cite.Unlink:     "a link was taken out",
+	cite.Pronoun:    "a pronoun was replaced by what it stands for",
 }
 
 // bad tells whether a claim must not stay as it is.

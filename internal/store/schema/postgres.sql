@@ -69,11 +69,19 @@ CREATE TABLE document (
     run_id text DEFAULT ''::text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
+    origin text DEFAULT 'upload'::text NOT NULL,
+    source_url text DEFAULT ''::text NOT NULL,
+    fetched_at bigint DEFAULT 0 NOT NULL,
+    author text DEFAULT ''::text NOT NULL,
+    published_at bigint DEFAULT 0 NOT NULL,
+    found_by text DEFAULT ''::text NOT NULL,
     CONSTRAINT document_pkey PRIMARY KEY (id),
     CONSTRAINT document_workspace_fkey FOREIGN KEY (workspace) REFERENCES workspace(id)
 );
 CREATE INDEX document_blob ON document USING btree (blob);
 CREATE UNIQUE INDEX document_content ON document USING btree (workspace, sha256) WHERE (forced = 0);
+CREATE INDEX document_found ON document USING btree (found_by, source_url) WHERE (found_by <> ''::text);
+CREATE INDEX document_origin ON document USING btree (workspace, origin, id) WHERE (origin <> 'upload'::text);
 CREATE INDEX document_sha256 ON document USING btree (workspace, sha256);
 CREATE INDEX document_workspace ON document USING btree (workspace, id);
 
@@ -109,6 +117,8 @@ CREATE TABLE draft (
     run_id text DEFAULT ''::text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
+    summary text DEFAULT ''::text NOT NULL,
+    slug text DEFAULT ''::text NOT NULL,
     CONSTRAINT draft_pkey PRIMARY KEY (id),
     CONSTRAINT draft_workspace_fkey FOREIGN KEY (workspace) REFERENCES workspace(id)
 );
@@ -264,9 +274,12 @@ CREATE TABLE run (
     compacted bigint DEFAULT 0 NOT NULL,
     created_at bigint NOT NULL,
     ended_at bigint DEFAULT 0 NOT NULL,
+    question text DEFAULT ''::text NOT NULL,
+    question_until bigint DEFAULT 0 NOT NULL,
     CONSTRAINT run_pkey PRIMARY KEY (id)
 );
 CREATE INDEX run_due ON run USING btree (kind, not_before, id) WHERE (status = 'queued'::text);
+CREATE INDEX run_expiring ON run USING btree (question_until) WHERE ((status = 'waiting'::text) AND (question_until > 0));
 CREATE INDEX run_leased ON run USING btree (lease_until) WHERE (status = 'running'::text);
 CREATE INDEX run_subject ON run USING btree (subject_id, id);
 CREATE INDEX run_sync ON run USING btree (workspace, subject_id, ended_at) WHERE (kind = 'sync'::text);
@@ -364,5 +377,6 @@ CREATE TABLE workspace (
     id text NOT NULL,
     kind text NOT NULL,
     created_at bigint NOT NULL,
+    style_guide text DEFAULT ''::text NOT NULL,
     CONSTRAINT workspace_pkey PRIMARY KEY (id)
 );

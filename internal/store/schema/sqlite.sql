@@ -114,7 +114,7 @@ CREATE TABLE draft (
     run_id       TEXT NOT NULL DEFAULT '',
     created_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL
-);
+, summary TEXT NOT NULL DEFAULT '', slug TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX draft_workspace ON draft (workspace, id);
 
@@ -270,9 +270,11 @@ CREATE TABLE run (
     compacted   BIGINT NOT NULL DEFAULT 0,
     created_at  BIGINT NOT NULL,
     ended_at    BIGINT NOT NULL DEFAULT 0
-);
+, question TEXT NOT NULL DEFAULT '', question_until BIGINT NOT NULL DEFAULT 0);
 
 CREATE INDEX run_due ON run (kind, not_before, id) WHERE status = 'queued';
+
+CREATE INDEX run_expiring ON run (question_until) WHERE status = 'waiting' AND question_until > 0;
 
 CREATE INDEX run_leased ON run (lease_until) WHERE status = 'running';
 
@@ -376,4 +378,4 @@ CREATE TABLE workspace (
     id         TEXT PRIMARY KEY,
     kind       TEXT NOT NULL, -- local, personal
     created_at BIGINT NOT NULL
-);
+, style_guide TEXT NOT NULL DEFAULT '');
