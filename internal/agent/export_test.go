@@ -28,3 +28,13 @@ func CheckGraphs() error { return postGraph.Check() }
 
 // Prompt fills a prompt in.
 func Prompt(name string, data any) (string, error) { return prompt(name, data) }
+
+// Lines gives what stays of a model's text that comes in pieces.
+func Lines(pieces ...string) string {
+	var l lines
+	out := ""
+	for _, p := range pieces {
+		out += l.feed(p)
+	}
+	return out + l.close()
+}

@@ -94,6 +94,13 @@ func (a *author) outline() string {
 	return `{"title":"A warmer library","summary":"The boiler of the library dates from 1987. It was built by elephants.","tags":["library","heating"],"sections":[` + strings.Join(list, ",") + `]}`
 }
 
+// forget counts requests of a purpose from 0 again.
+func (a *author) forget(purpose string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.counts[purpose] = 0
+}
+
 func (a *author) asked(purpose string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

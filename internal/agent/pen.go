@@ -1,12 +1,9 @@
 package agent
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"strings"
 
-	"byline/internal/draft"
 	"byline/internal/engine/cite"
 	"byline/internal/engine/markdown"
 	"byline/internal/runs"
@@ -17,10 +14,10 @@ type pen struct {
 	title string
 	say   func(string) error
 	guard markdown.Guard
+	lines lines
 	ids   cite.Marks
 	text  strings.Builder
-	lead  string // what the model said before its first words: white space, and a heading of its own, which goes
-	begun bool
+	begun bool        // something of the model's stands there
 	marks []cite.Mark // At is in text
 	base  int         // bytes of text before what the marks count
 }
@@ -53,27 +50,22 @@ func (p *pen) begin() error {
 
 // write takes what the model says next.
 func (p *pen) write(delta string) error {
+	return p.feed(p.lines.feed(p.guard.Feed(delta)))
+}
+
+func (p *pen) feed(text string) error {
 	if !p.begun {
-		p.lead = strings.TrimLeft(p.lead+delta, " \t\r\n")
-		if p.lead == "" {
+		if text = strings.TrimLeft(text, " \t\r\n"); text == "" {
 			return nil
 		}
-		if p.lead[0] == '#' { // the heading stands there already
-			_, rest, whole := strings.Cut(p.lead, "\n")
-			if !whole {
-				return nil
-			}
-			p.lead = ""
-			return p.write(rest)
-		}
-		delta, p.lead, p.begun = p.lead, "", true
+		p.begun = true
 	}
-	return p.take(p.ids.Feed(p.guard.Feed(delta)))
+	return p.take(p.ids.Feed(text))
 }
 
 // end gives what was held back, and ends the section.
 func (p *pen) end() error {
-	if err := p.take(p.ids.Feed(p.guard.Close())); err != nil {
+	if err := p.feed(p.lines.feed(p.guard.Close()) + p.lines.close()); err != nil {
 		return err
 	}
 	if err := p.take(p.ids.Close()); err != nil {
@@ -125,108 +117,63 @@ func (p *pen) complaints(section string) []runs.NewEvent {
 	return events
 }
 
-// cite finds the claims of a section's text with the places that they were taken from: those that the model named, else those that
-// a search in the evidence finds. A claim without any has no spans.
-func (r *round) cite(ctx context.Context, text string, marks []cite.Mark, s section) ([]claim, error) {
-	pool, err := r.pool(ctx, s.Evidence)
-	if err != nil {
-		return nil, err
-	}
-	all, err := r.pool(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	var claims []claim
-	found := cite.Claims(text)
-	for i, c := range found {
-		next := len(text)
-		if i+1 < len(found) {
-			next = found[i+1].Start
+// lines drops the headings of a text that comes in pieces, and the lines under a text that would make a heading of it: sections have the
+// headings of the plan, and what a heading says is proven by nobody. Nothing within a code fence is touched.
+type lines struct {
+	held  string // the begin of a line that may be one to drop
+	inner bool   // within a line that stays
+	fence string
+}
+
+func (l *lines) feed(text string) string {
+	var out strings.Builder
+	for text != "" {
+		piece, rest, whole := strings.Cut(text, "\n")
+		if whole {
+			piece += "\n"
 		}
-		var used []int
-		for _, m := range marks {
-			if m.At <= c.Start || m.At > next {
-				continue
-			}
-			for _, id := range m.IDs {
-				if n := passageNumber(id); !slices.Contains(used, n) {
-					used = append(used, n)
-				}
-			}
-		}
-		k := claim{Start: c.Start, Text: c.Text}
-		if phrase := r.forbidden(c.Text); phrase != "" {
-			k.Verdict, k.Hard = draft.Verdict{Label: draft.Unsupported, Reasons: []string{fmt.Sprintf("the brief says not to write about %q", phrase)}}, true
-			claims = append(claims, k)
+		text = rest
+		if l.inner {
+			out.WriteString(piece)
+			l.inner = !whole
 			continue
 		}
-		if len(used) == 0 && !c.NeedsCite {
-			continue
-		}
-		if err := r.tie(ctx, &k, used); err != nil {
-			return nil, err
-		}
-		if k.bad() { // it names nothing, or something else than what it was taken from
-			if err := r.retie(ctx, &k, pool, all); err != nil {
-				return nil, err
-			}
-		}
-		claims = append(claims, k)
+		l.held += piece
+		out.WriteString(l.decide(whole))
 	}
-	return claims, nil
+	return out.String()
 }
 
-// retie ties a claim to what a search in the evidence finds for it, if that says more of it.
-func (r *round) retie(ctx context.Context, k *claim, pool, all evidencePool) error {
-	var found []int
-	for _, x := range cite.Attach(k.Text, pool.pool, all.pool) {
-		list := pool.numbers
-		if x.Far {
-			list = all.numbers
-		}
-		found = append(found, list[x.Index])
-	}
-	other := claim{Start: k.Start, Text: k.Text}
-	if err := r.tie(ctx, &other, found); err != nil {
-		return err
-	}
-	if len(k.Spans) == 0 || !other.bad() {
-		*k = other
-	}
-	return nil
-}
+// close gives what is held.
+func (l *lines) close() string { return l.decide(true) }
 
-// forbidden gives the phrase of a text that the brief does not want in the post.
-func (r *round) forbidden(text string) string {
-	low := strings.ToLower(text)
-	for _, phrase := range r.wish.Brief.MustNot {
-		if p := strings.ToLower(strings.TrimSpace(phrase)); p != "" && strings.Contains(low, p) {
-			return phrase
-		}
+// decide gives what is held as soon as it is clear that it stays; whole lines are always clear.
+func (l *lines) decide(whole bool) string {
+	plain := strings.Trim(l.held, " \t\r\n")
+	if !whole && (plain == "" || strings.Trim(plain, "#=-`~") == "") {
+		return ""
 	}
-	return ""
-}
-
-// evidencePool is passages that a claim may have been taken from.
-type evidencePool struct {
-	pool    *cite.Pool
-	numbers []int
-}
-
-// pool prepares passages of the post's evidence for cite.Attach; nil is all of it.
-func (r *round) pool(ctx context.Context, numbers []int) (evidencePool, error) {
-	if numbers == nil {
-		for n := range r.post.Evidence {
-			numbers = append(numbers, n)
+	fence := strings.HasPrefix(plain, "```") || strings.HasPrefix(plain, "~~~")
+	drop := false
+	switch {
+	case l.fence == "" && fence:
+		l.fence = plain[:3]
+	case l.fence != "":
+		if strings.HasPrefix(plain, l.fence) {
+			l.fence = ""
 		}
+	case strings.HasPrefix(plain, "#"):
+		drop = true
+	case plain != "" && (strings.Trim(plain, "=") == "" || strings.Trim(plain, "-") == ""):
+		drop = true
 	}
-	var list []cite.Passage
-	for _, n := range numbers {
-		text, _, err := r.passage(ctx, n)
-		if err != nil {
-			return evidencePool{}, err
-		}
-		list = append(list, cite.Passage{ID: passageName(n), Text: text})
+	if drop && !whole {
+		return "" // until its line ends
 	}
-	return evidencePool{cite.NewPool(list), numbers}, nil
+	out := l.held
+	l.held, l.inner = "", !whole
+	if drop {
+		return ""
+	}
+	return out
 }
