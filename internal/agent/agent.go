@@ -59,19 +59,37 @@ type Options struct {
 	Models    Models // nil: none
 	Web       *Web   // nil: none
 	Parallel  int    // sections that are written at the same time; 0 is 4
+	Busy      int    // rounds that read their sources or extract at the same time; 0 is 4
 	Flag      bool   // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
 }
 
 // Writer writes drafts. Without a model it puts them together from whole sentences, list items and tables of the sources. It is safe
 // for concurrent use.
-type Writer struct{ Options }
+type Writer struct {
+	Options
+	busy chan struct{} // places of those that keep a processor busy; a writer that waits for a model has none
+}
 
 // New makes a writer.
 func New(o Options) *Writer {
 	if o.Parallel <= 0 {
 		o.Parallel = 4
 	}
-	return &Writer{o}
+	if o.Busy <= 0 {
+		o.Busy = 4
+	}
+	return &Writer{o, make(chan struct{}, o.Busy)}
+}
+
+// work does what keeps a processor busy, when there is a place.
+func (w *Writer) work(ctx context.Context, do func() error) error {
+	select {
+	case w.busy <- struct{}{}:
+		defer func() { <-w.busy }()
+		return do()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Result is what a generate run tells at its end.

@@ -86,12 +86,19 @@ func (r *round) Once(ctx context.Context, key string, out any, do func(ctx conte
 
 // do goes through the graph.
 func (r *round) do(ctx context.Context) (any, error) {
-	for _, ready := range []func(context.Context) error{r.begin, r.choose, r.read} {
+	for _, ready := range []func(context.Context) error{r.begin, r.choose, func(ctx context.Context) error { return r.writer.work(ctx, func() error { return r.read(ctx) }) }} {
 		if err := ready(ctx); err != nil {
 			return nil, r.lostSource(ctx, err)
 		}
 	}
-	if err := postGraph.Run(ctx, r); err != nil {
+	run := func() error { return postGraph.Run(ctx, r) }
+	var err error
+	if r.model == nil {
+		err = r.writer.work(ctx, run)
+	} else {
+		err = run()
+	}
+	if err != nil {
 		return nil, r.lostSource(ctx, err)
 	}
 	return r.post.Result, nil

@@ -204,13 +204,14 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}, a.spaces.Wanted)
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	a.web = webside.search(ingest.NewSnapshots(documents, a.store.Bus()), a.store)
-	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web})
+	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web,
+		Parallel: cfg.Writing.Sections, Busy: cfg.Storage.Workers, Flag: cfg.Writing.Unsupported == "flag"})
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindSnapshot: {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
-			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Storage.Workers},
+			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Writing.Writers},
 			runs.KindSync:     {Do: a.feed.Handle, Limit: cfg.Storage.Workers},
 		},
 		Ended: func(r runs.Run, st runs.Status) {

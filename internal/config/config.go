@@ -33,6 +33,7 @@ type Config struct {
 	Documents Documents `topic:"Documents"`
 	Search    Search    `topic:"Search"`
 	Models    Models    `topic:"Language models"`
+	Writing   Writing   `topic:"Writing"`
 	Web       Web       `topic:"Web search"`
 }
 
@@ -70,7 +71,7 @@ type Storage struct {
 	Data        string `env:"BYLINE_DATA" flag:"data" default:"./byline-data" doc:"Directory of the library: database, files, secret key. One process holds it at a time."`
 	DatabaseURL string `env:"DATABASE_URL" form:"url:postgres,postgresql" secret:"url" doc:"PostgreSQL 15 or later. Empty: SQLite in BYLINE_DATA."`
 	S3URL       string `env:"S3_URL" form:"url:s3,http,https" secret:"url" planned:"*" doc:"S3 bucket for the uploaded files. Empty: files in BYLINE_DATA."`
-	Workers     int    `env:"BYLINE_WORKERS" default:"0" min:"0" max:"256" doc:"Runs (processing, writing) that work at the same time. 0: two for each processor."` // never 0 after Load
+	Workers     int    `env:"BYLINE_WORKERS" default:"0" min:"0" max:"256" doc:"Runs that work at the same time, of those that keep the processor busy: processing, and reading the sources of posts. 0: two for each processor."` // never 0 after Load
 }
 
 // Documents is what may be uploaded and what reading it may cost.
@@ -121,6 +122,13 @@ type Budget struct {
 	Tokens   int64
 	Cost     float64 // in Currency
 	Currency string
+}
+
+// Writing is how posts are written.
+type Writing struct {
+	Writers     int    `env:"BYLINE_WRITERS" default:"64" min:"1" max:"10000" doc:"Posts and answers that are written at the same time. One that waits for a model's words takes no processor."`
+	Sections    int    `env:"BYLINE_SECTIONS" default:"4" min:"1" max:"32" doc:"Sections of a post that a model writes at the same time."`
+	Unsupported string `env:"BYLINE_UNSUPPORTED" default:"cut" allowed:"cut flag" doc:"What becomes of a model's sentences that are not found in the sources even after it has corrected them: cut takes them out, flag leaves them with their verdict."`
 }
 
 // Web is who searches the web for sources.

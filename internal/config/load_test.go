@@ -73,8 +73,9 @@ func TestDefaults(t *testing.T) {
 		Documents: config.Documents{
 			MaxUploadSize: 200e6, ExtractMemory: 512 << 20, ExtractTimeout: 2 * time.Minute, MaxPages: 5000, ExtractWorkers: min(runtime.GOMAXPROCS(0), 4),
 		},
-		Search: config.Search{Memory: 128 << 20, Embedder: "auto"},
-		Models: config.Models{Provider: "auto", FirstTokenTimeout: time.Minute, IdleTimeout: 30 * time.Second, Timeout: 15 * time.Minute},
+		Search:  config.Search{Memory: 128 << 20, Embedder: "auto"},
+		Models:  config.Models{Provider: "auto", FirstTokenTimeout: time.Minute, IdleTimeout: 30 * time.Second, Timeout: 15 * time.Minute},
+		Writing: config.Writing{Writers: 64, Sections: 4, Unsupported: "cut"},
 	}
 	if diff := cmp.Diff(want, cfg, cmpopts.IgnoreFields(config.Search{}, "_")); diff != "" {
 		t.Errorf("the defaults differ (-want +got):\n%s", diff)
