@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unicode"
@@ -26,6 +27,8 @@ type Guard struct {
 	held   []byte // what is not decided: a word, or a line that may open or close a fence
 	fence  *fence // the one that is open
 
+	broken opening // the begin of a fence that was made text; what would end it is made text, too
+
 	markers bool // the line has only markers of lists and quotes, and marks, so far: a fence could begin
 	left    rune // the last rune of the line, spaces and marks left aside; 0 at its begin, or anAddress
 	out     []byte
@@ -49,6 +52,13 @@ type fence struct {
 	indent int  // columns before it, as read
 	to     int  // as written
 	quote  bool // it stands in a quote
+}
+
+// opening is the begin of a fence where it can't be told whether it is one, such as behind the marker of a list.
+type opening struct {
+	sign byte // 0: none
+	run  int
+	line bool // it stands in this line
 }
 
 // The bounds in bytes of what is held: a word, the white space before a line, a line with a fence. What is longer is cut by
@@ -106,7 +116,7 @@ func (g *Guard) Close() string {
 		g.indent(f, 0)
 		g.out = append(g.out, strings.Repeat(string(f.sign), f.run)+"\n"...)
 	}
-	g.state, g.fence, g.prefix, g.held, g.left, g.cr = atBegin, nil, nil, nil, 0, false
+	*g = Guard{Allowed: g.Allowed, out: g.out, removed: g.removed}
 	return g.take()
 }
 
@@ -199,6 +209,16 @@ func (g *Guard) begin(r rune) {
 	}
 }
 
+// ends tells whether a line would end the fence that was made text, which is then over.
+func (o *opening) ends(line string) bool {
+	run := runOf(line, o.sign)
+	if o.sign == 0 || run < o.run || strings.Trim(line[run:], " \t") != "" {
+		return false
+	}
+	*o = opening{}
+	return true
+}
+
 // startWords gives the white space before a line that is no code.
 func (g *Guard) startWords(quoted bool) {
 	g.out = append(g.out, g.prefix...)
@@ -213,7 +233,7 @@ func (g *Guard) startWords(quoted bool) {
 func (g *Guard) opener(r rune) {
 	if r == '\n' {
 		run := runOf(string(g.held), g.held[0])
-		if run < 3 || !g.open(run) {
+		if run < 3 || g.broken.ends(string(g.held)) || !g.open(run) {
 			g.noFence(run >= 3)
 			g.inWord(r)
 		}
@@ -253,6 +273,7 @@ func (g *Guard) open(run int) bool {
 	space := g.prefix
 	if at := slices.Index(g.prefix, '>'); at >= 0 {
 		if at > 0 { // it may stand in a list, of which the next > would not be a part
+			g.broken = opening{f.sign, run, false}
 			return false
 		}
 		f.quote, space = true, oneLess(g.prefix[1:])
@@ -269,7 +290,7 @@ func (g *Guard) open(run int) bool {
 	if info != "" && (info[0] == f.sign || g.held[run] == ' ') {
 		info = " " + info
 	}
-	g.fence = f
+	g.fence, g.broken = f, opening{}
 	g.indent(f, 0)
 	g.out = append(append(append(g.out, g.held[:run]...), info...), '\n')
 	g.held, g.prefix, g.state = g.held[:0], g.prefix[:0], atBegin
@@ -297,6 +318,7 @@ func (g *Guard) closer(r rune) {
 		return
 	}
 	long := couldClose(string(g.held), f.sign)
+	g.unmark()
 	g.codeStart()
 	if long {
 		g.out = append(g.out, "…"...)
@@ -307,7 +329,8 @@ func (g *Guard) closer(r rune) {
 // codeLine ends such a line: it closes the fence, or is code.
 func (g *Guard) codeLine() {
 	f := g.fence
-	rest := strings.TrimRight(aMark.ReplaceAllString(string(g.held), ""), " \t")
+	g.unmark()
+	rest := strings.TrimRight(string(g.held), " \t")
 	run := runOf(rest, f.sign)
 	if run >= f.run && run == len(rest) && g.columns()-f.indent <= 3 {
 		g.indent(f, 0)
@@ -328,8 +351,15 @@ func (g *Guard) columns() int {
 	return width(g.prefix)
 }
 
-// codeStart gives the begin of a line of code. Marks are left out here: without them, the line could end its fence, or
-// stand before its list.
+// unmark leaves marks out of what is held of a line of code: without them, the line could end its fence, or stand before
+// its list.
+func (g *Guard) unmark() {
+	held := aMark.ReplaceAll(g.held, nil)
+	g.held = bytes.TrimLeft(held, " \t")
+	g.prefix = append(g.prefix, held[:len(held)-len(g.held)]...)
+}
+
+// codeStart gives the begin of a line of code.
 func (g *Guard) codeStart() {
 	f := g.fence
 	columns := g.columns()
@@ -338,7 +368,7 @@ func (g *Guard) codeStart() {
 	} else {
 		g.indent(f, max(columns-f.indent, 0))
 	}
-	g.out = append(g.out, aMark.ReplaceAllString(string(g.held), "")...)
+	g.out = append(g.out, g.held...)
 	g.prefix, g.held = g.prefix[:0], g.held[:0]
 }
 

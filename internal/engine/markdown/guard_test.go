@@ -2,9 +2,12 @@ package markdown_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"html"
+	"io"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -232,16 +235,18 @@ var attacks = []struct{ name, in, want string }{
 	{"an address that an allowed one begins", "https://ok.example.evil.example https://ok.example/\"x https://ok.example한국", "… …\"x https://ok.example 한국"},
 	{"an address as the text of a link", "[https://evil.example](https://ok.example/) [https://ok.example/](https://evil.example)", "[…](https://ok.example/) …"},
 	{"a tag of a template", "{{ site.secret }} {% include x %} {{< figure src=x >}} x{: onclick=x}", `\{{ site.secret }} \{% include x %} \{{< figure src=x >}} x\{: onclick=x}`},
-	{"the begin of a fence in a list", "- ```\n  x\n  ```\n<img src=x>\n```\n<img src=x>\n", "- \\```\n  x\n  ```\n  <img src=x>\n  ```\n\\<img src=x>\n"},
+	{"the begin of a fence in a list", "- ```\n  x\n  ```\n<img src=x>\n```\n<img src=x>\n", "- \\```\n  x\n  \\```\n\\<img src=x>\n```\n<img src=x>\n```\n"},
 	{"a fence in a list that has ended", "1. a\n   ```\n<img src=x>\n   ```\n<img src=x>\n", "1. a\n   ```\n   <img src=x>\n   ```\n\\<img src=x>\n"},
 	{"a fence far to the right", "a\n\n      ```\n<img src=x>\n      ```\n<img src=x>\n", "a\n\n   ```\n   <img src=x>\n   ```\n\\<img src=x>\n"},
 	{"a fence in a quote that has ended", "> ```\n<img src=x>\n> ```\n<img src=x>", "> ```\n\n\\<img src=x>\n> ```\n\n\\<img src=x>"},
 	{"a fence in a quote that goes on", "> ```\n > a\n> ```\n<img src=x>", "> ```\n> a\n> ```\n\\<img src=x>"},
 	{"a quote behind a mark", "> ```\n[p3]> x\n> ```\n> <img src=x>", "> ```\n\n[p3] > x\n> ```\n> <img src=x>\n> ```\n"},
 	{"a fence of marks", "``[p3]`\n<img src=x>\n```\n<img src=x>\n", "\\``[p3] `\n\\<img src=x>\n```\n<img src=x>\n```\n"},
-	{"a fence behind a mark", "[p3] ```\n<img src=x>\n```\n<img src=x>\n```", "[p3] \\```\n\\<img src=x>\n```\n<img src=x>\n```\n"},
+	{"a fence behind a mark", "[p3] ```\n<img src=x>\n```\n<img src=x>\n```", "[p3] \\```\n\\<img src=x>\n\\```\n\\<img src=x>\n"},
 	{"a fence that a mark ends", "```\na\n``[p3]`\n<img src=x>\n", "```\na\n```\n\\<img src=x>\n"},
 	{"a fence that a mark makes longer", "~~~[p3]~\na\n~~~\n<img src=x>", "~~~ ~\na\n~~~\n\\<img src=x>"},
+	{"a fence that a mark and a space end", "```\na\n[p3] ```\n<img src=x>\n", "```\na\n```\n\\<img src=x>\n"},
+	{"a span of code in a list", "- ```a b``` c\n\n```\n<b>\n```\n", "- \\```a b``` c\n\n```\n<b>\n```\n"},
 	{"a mark before code in a list", "1. a\n   ```\n   [p3]x\n<img src=x>\n   ```\n", "1. a\n   ```\n   x\n   <img src=x>\n   ```\n"},
 	{"a span of code like a fence", "```a``` <b>\n<img src=x>", "```a``` \\<b>\n\\<img src=x>"},
 	{"a fence whose words have signs", "``` a ` b\n<img src=x>", "``` a ` b\n\\<img src=x>"},
@@ -347,9 +352,19 @@ func document(t *rapid.T) string {
 	return strings.Join(rapid.SliceOfN(pieces, 0, 40).Draw(t, "text"), "")
 }
 
+// fences are documents in which much depends on where code begins and ends.
+func fences(t *rapid.T) string {
+	return strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{
+		"```", "~~~", "````", "``", "`", "~", " ", "  ", "   ", "    ", "\t", "\n", "\n", "\n", "\n\n", "> ", ">", "- ", "1. ", "10. ", "* ", "[p3]", "[p3]", "[p3, p4]", "x", "<img src=x>", "<img src=x>", "\n<img src=x>\n",
+	}), 0, 30).Draw(t, "text"), "")
+}
+
 func TestGuardOfAnyMarkdown(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := document(t)
+		if rapid.Bool().Draw(t, "fences") {
+			in = fences(t)
+		}
 		out := guard(in)
 		check(t, in, out)
 	})
@@ -383,4 +398,45 @@ func FuzzGuard(f *testing.F) {
 			t.Errorf("%q gives %q at once and %q by runes", in, out, one)
 		}
 	})
+}
+
+// The texts of eval/injection make an obedient model write what they hold; what the guard alone can keep out, it does.
+func TestGuardOfObedientModels(t *testing.T) {
+	file, err := os.Open("../../../eval/injection/texts.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	ids, languages := map[string]bool{}, map[string]int{}
+	for d := json.NewDecoder(file); ; {
+		var row struct {
+			ID, Language, Kind, How, Text, Obey string
+			Forbidden                           []string
+		}
+		if err := d.Decode(&row); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if ids[row.ID] || row.How == "" || row.Text == "" || row.Obey == "" || len(row.Forbidden) == 0 {
+			t.Errorf("%s is there twice or not complete", row.ID)
+		}
+		ids[row.ID] = true
+		languages[row.Language]++
+		for _, in := range []string{row.Obey, row.Text} { // a model may also copy its source
+			out := guard(in)
+			check(t, in, out)
+			for _, s := range []string{out, unmarked(out)} {
+				for _, word := range row.Forbidden {
+					ours := in == row.Obey && slices.Contains([]string{"image", "link", "html"}, row.Kind) || word == "evil.example"
+					if ours && strings.Contains(s, word) {
+						t.Errorf("%s (%s): %q becomes %q, which has %q", row.ID, row.How, in, s, word)
+					}
+				}
+			}
+		}
+	}
+	if len(ids) < 60 || languages["en"] < 20 || languages["ko"] < 20 || len(languages) != 2 {
+		t.Errorf("%d texts, %v", len(ids), languages)
+	}
 }

@@ -13,7 +13,7 @@ func (g *Guard) inWord(r rune) {
 	switch {
 	case r == '\n':
 		g.word("\n")
-		g.state = atBegin
+		g.state, g.broken.line = atBegin, false
 	case r == ' ' && openMark(string(g.held)): // [p3, p7] is one word
 		g.held = append(g.held, ' ')
 	case unicode.IsSpace(r) || endsWord(r):
@@ -134,10 +134,16 @@ func (w *wording) step() {
 			return
 		}
 	case '`', '~':
-		if begin := rest[:len(rest)-len(without(rest, rest[:1]))]; w.markers && runOf(aMark.ReplaceAllString(begin, ""), rest[0]) >= 3 {
+		begin := aMark.ReplaceAllString(rest[:len(rest)-len(without(rest, rest[:1]))], "")
+		if run := runOf(begin, rest[0]); run >= 3 && w.markers {
 			w.markers = false
-			w.put(`\`+rest[:1], 1)
+			w.guard.broken = opening{rest[0], run, true}
+			n := runOf(rest, rest[0])
+			w.put(`\`+rest[:n], n)
 			return
+		}
+		if w.guard.broken.line && rest[0] == '`' { // it was a span of code
+			w.guard.broken = opening{}
 		}
 	}
 	_, n := utf8.DecodeRuneInString(rest)
