@@ -209,6 +209,7 @@ var attacks = []struct{ name, in, want string }{
 	{"an autolink of a script", "<javascript:alert(1)>", `\<…>`},
 	{"an autolink of mail", "<spy@evil.example>", `\<…>`},
 	{"an autolink of mail that is no name", "<0@0> <`desk@ok.example>", "\\<0@0> \\<`desk@ok.example>"},
+	{"mail behind a bar", "0|@0.0 |spy@evil.example|{{x|spy@evil.example| x|desk@ok.example", "0|… |…|\\{{x|…| x| desk@ok.example"},
 	{"a definition", "[x]\n\n[x]: https://evil.example", "[x]\n\n[x] : …"},
 	{"a definition without a scheme", "[x]\n\n[x]: evil.html", "[x]\n\n[x] : evil.html"},
 	{"a definition over two lines", "[x]\n\n[x]:\n/evil", "[x]\n\n[x] :\n/evil"},

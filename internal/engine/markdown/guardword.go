@@ -96,7 +96,7 @@ func (w *wording) step() {
 	rest := w.in[w.at:]
 	if n, text := w.address(rest); n > 0 {
 		w.put(text, n)
-		if text != gone {
+		if !strings.HasSuffix(text, gone) {
 			w.left = anAddress
 		}
 		return
@@ -268,7 +268,7 @@ var (
 	withHost   = regexp.MustCompile(`(?i)^(?:\\*/){2,}\\*(?:[\pL\pN_\-]+\\*(?:\.|%2e)\\*[\pL\pN_\-]|localhost|\[|[0-9a-f]*:)`)
 	withWWW    = regexp.MustCompile(`(?i)^www\\*\.`)
 	asScript   = regexp.MustCompile(`(?i)^(?:(?:javascript|vbscript|livescript):.|data:[^,;]*[,;/].|(?:mailto|xmpp):[^@]*@)`)
-	mailName   = regexp.MustCompile("^[a-zA-Z0-9.!#$%&'*+/=?^_`{}~\\-]+")
+	mailName   = regexp.MustCompile("^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~\\-]+")
 	asMail     = regexp.MustCompile(mailName.String() + "\\\\*@[a-zA-Z0-9_\\-]+(?:\\\\*\\.[a-zA-Z0-9_\\-]+)+")
 	strict     = regexp.MustCompile(`^(?i:https?://|mailto:)[\pL\pN\-._~:/?#@!$&'()*+,;=%]+$`)
 	entity     = regexp.MustCompile(`&#?[a-zA-Z0-9]+;`)
@@ -290,25 +290,33 @@ func (w *wording) address(s string) (int, string) {
 		return 0, ""
 	case isLetter(c) && (withScheme.MatchString(s) || withWWW.MatchString(s) || asScript.MatchString(s)):
 	case w.at >= w.noMail && strings.IndexByte(s, '@') > 0:
-		mail := asMail.FindString(s)
-		if mail == "" {
-			w.noMail = w.at + len(mailName.FindString(s))
-			return 0, ""
-		}
-		if w.guard.allows("mailto:" + mail) {
-			return len(mail), mail
-		}
-		// What is markup before an address stays.
-		lead := len(mail) - len(strings.TrimLeft(mail, "*_~`"))
-		if lead > 0 {
-			return 0, ""
-		}
-		w.guard.remove(mail)
-		return len(mail), gone
+		return w.mail(s)
 	default:
 		return 0, ""
 	}
 	return w.url(s)
+}
+
+// mail takes the address of a mailbox that begins s.
+func (w *wording) mail(s string) (int, string) {
+	mail := asMail.FindString(s)
+	bar := strings.LastIndexByte(mail, '|') // the end of a cell; or of a name, for those who see no table
+	switch {
+	case mail == "":
+		w.noMail = w.at + len(mailName.FindString(s))
+		return 0, ""
+	case bar > 0:
+		w.noMail = w.at + bar
+		return 0, ""
+	case bar < 0 && w.guard.allows("mailto:"+mail):
+		return len(mail), mail
+	case bar == 0 && w.guard.allows("mailto:"+mail[1:]):
+		return len(mail), "| " + mail[1:]
+	case strings.IndexByte("*_~`", mail[0]) >= 0: // markup before an address stays
+		return 0, ""
+	}
+	w.guard.remove(mail[bar+1:])
+	return len(mail), mail[:bar+1] + gone
 }
 
 // url takes the address that begins s, up to where anyone could see its end.
