@@ -9,20 +9,19 @@ import (
 	"time"
 
 	"byline/internal/document"
-	"byline/internal/draft"
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/ingest"
 	"byline/internal/runs"
 )
 
-// lease is that of a generate run that goes on.
-func (s *shelf) lease() runs.Lease {
+// lease is that of a run that goes on, of whatever kind.
+func (s *shelf) lease(documents *document.Service) runs.Lease {
 	s.Helper()
-	if _, _, err := s.Drafts().Add(s.Context(), draft.Draft{Workspace: ident.Local}, draft.Wish{}, nil); err != nil {
+	if _, _, err := documents.Take(s.Context(), document.Upload{Workspace: ident.Local, Filename: "own.txt", Bytes: strings.NewReader("The run's own.\n"), Process: true}); err != nil {
 		s.Fatal(err)
 	}
-	_, l, ok, err := s.Claim(s.Context(), "writer", []runs.Kind{runs.KindGenerate})
+	_, l, ok, err := s.Claim(s.Context(), "writer", []runs.Kind{runs.KindProcess})
 	if err != nil || !ok {
 		s.Fatal(ok, err)
 	}
@@ -38,9 +37,9 @@ func TestSnapshots(t *testing.T) {
 	x := s.spaces(&words{name: "words", dims: 16})
 	documents := document.New(s, s.blobs, document.Limits{Bytes: 1 << 10})
 	snapshots := ingest.NewSnapshots(documents, s.Bus())
+	l := s.lease(documents)
 	stop := s.work(x)
 	defer func() { stop() }()
-	l := s.lease()
 
 	d, err := snapshots.Snapshot(t.Context(), l, fetched("https://example.org/a", "The mill has a wheel.\n"))
 	if err != nil || d.Generation == 0 || d.Origin != document.FromWeb || d.SourceURL != "https://example.org/a" {
