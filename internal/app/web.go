@@ -66,7 +66,7 @@ func (w webside) search(keeper agent.Keeper, documents agent.Documents) *agent.W
 // probes tell how the finders are. They are not needed for readiness.
 func (w webside) probes() (list []ops.Probe) {
 	for _, f := range w.finders {
-		list = append(list, ops.Probe{Name: f.name, Ask: f.ask})
+		list = append(list, ops.Probe{Name: f.name, Extra: true, Ask: f.ask})
 	}
 	return list
 }

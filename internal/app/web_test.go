@@ -168,7 +168,7 @@ func TestStatusOfWebSearch(t *testing.T) {
 	t.Cleanup(up.Close)
 	down := httptest.NewServer(nil)
 	down.Close()
-	for _, tt := range []struct{ searxng, status, detail string }{{up.URL, "ok", "web search; answered "}, {down.URL, "down", "It cannot be reached"}} {
+	for _, tt := range []struct{ searxng, status, detail string }{{up.URL, "ok", "web search; answered "}, {down.URL, "degraded", "It cannot be reached"}} {
 		x := open(t, t.TempDir(), "BYLINE_SEARXNG_URL="+tt.searxng, "TAVILY_API_KEY=tvly-0123456789", "BYLINE_TAVILY_URL="+down.URL)
 		p := x.register("a@example.org")
 		seen := map[string]string{}

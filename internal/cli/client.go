@@ -131,11 +131,31 @@ func refusal(method, path string, resp *http.Response) error {
 
 // upload streams one file. fresh is false when the library had its bytes already.
 func (c *client) upload(ctx context.Context, path string) (d document, fresh bool, err error) {
+	if isAddress(path) {
+		return c.fetch(ctx, path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return document{}, false, err
 	}
 	return c.uploadFrom(ctx, filepath.Base(path), f)
+}
+
+// fetch has the server take in a page by its address.
+func (c *client) fetch(ctx context.Context, address string) (d document, fresh bool, err error) {
+	body, err := json.Marshal(map[string]string{"url": address})
+	if err != nil {
+		return document{}, false, err
+	}
+	resp, err := c.send(ctx, "POST", "/api/v1/documents/url", bytes.NewReader(body), http.Header{"Content-Type": {"application/json"}})
+	if err != nil {
+		return document{}, false, err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&d); err != nil {
+		return document{}, false, fmt.Errorf("read answer to %s: %w", address, err)
+	}
+	return d, resp.StatusCode == http.StatusCreated, nil
 }
 
 // uploadFrom streams one file from f, which it closes.

@@ -76,13 +76,13 @@ func (c *command) draftCmd() *cobra.Command {
 	d := &drafting{command: c}
 	cmd := &cobra.Command{
 		Use:   "draft [flags] SOURCE...",
-		Short: "Write a cited post from files, folders or globs",
+		Short: "Write a cited post from files, folders, globs or web pages",
 		Long: `Takes the sources in, writes a post from them and saves it as a file. Sources are files, folders (all that can be
-read in them) and globs. What cannot be used is listed with its reason, and the rest goes on.`,
+read in them), globs and addresses of web pages. What cannot be used is listed with its reason, and the rest goes on.`,
 		Example: "  byline draft report.pdf notes.md -o post.md\n  byline draft sources/ --title 'A year of repairs' --topic heating --topic costs --words 600",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && d.resume == "" {
-				return usage("name at least one source: a file, a folder or a glob")
+				return usage("name at least one source: a file, a folder, a glob or the address of a page")
 			}
 			if len(args) > 0 && d.resume != "" {
 				return usage("--resume takes up a run with the sources that it has: name none, or leave --resume out")

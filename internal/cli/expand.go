@@ -10,9 +10,15 @@ import (
 )
 
 // readable are the endings that a folder is searched for; files that are named are tried whatever they are called.
-var readable = []string{".pdf", ".md", ".markdown", ".txt", ".text"}
+var readable = []string{".pdf", ".html", ".htm", ".md", ".markdown", ".txt", ".text"}
 
-// expand turns files, folders and globs into files, in order and each once. What is in a folder but cannot be read comes
+// isAddress tells whether a source is a page of the web.
+func isAddress(source string) bool {
+	scheme, _, ok := strings.Cut(source, "://")
+	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
+}
+
+// expand turns files, folders and globs into files, in order and each once; addresses of pages stay what they are. What is in a folder but cannot be read comes
 // back with the reason; what was named and is not there is an error.
 func expand(args []string) (paths []string, skipped []unused, err error) {
 	add := func(p string) {
@@ -21,6 +27,10 @@ func expand(args []string) (paths []string, skipped []unused, err error) {
 		}
 	}
 	for _, arg := range args {
+		if isAddress(arg) {
+			add(arg)
+			continue
+		}
 		matches := []string{arg}
 		if _, err := os.Stat(arg); err != nil {
 			if matches, err = filepath.Glob(arg); err != nil || len(matches) == 0 {

@@ -101,6 +101,7 @@ func (l *library) Handler() http.Handler {
 		})
 	}
 	handle("POST /api/v1/documents/upload", l.upload)
+	handle("POST /api/v1/documents/url", l.remember("url", `{"id":"PAGE","status":"completed"}`, 201))
 	handle("GET /api/v1/documents", l.list)
 	handle("GET /api/v1/documents/{id}", l.document)
 	handle("GET /api/v1/indexes", func(w http.ResponseWriter, _ *http.Request) {

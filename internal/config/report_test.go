@@ -111,6 +111,7 @@ func TestValues(t *testing.T) {
 		{"ACCESS_TOKEN_EXPIRE_MINUTES", []string{"1", "1440"}, []string{"0", "15m", "1441", "1.5"}},
 		{"MAX_UPLOAD_SIZE", []string{"100MB", "104857600", "1.5 GiB", "1g", "1000B"}, []string{"0", "999", "2TB", "big", "1XB", "-1", "9999999999999TB"}},
 		{"ALLOWED_EXTENSIONS", []string{"pdf", ".PDF,.md", `["pdf", ".txt"]`}, []string{"*.pdf", "a/b", "..", `{"a":1}`}},
+		{"BYLINE_FETCH_ALLOW", []string{"wiki.example:8080", "A:1,[::1]:80", `["10.0.0.1:9200"]`}, []string{"wiki.example", "wiki:0", "wiki:65536", ":80", "http://wiki:80", "*:80", "a@b:80"}},
 		{"BYLINE_EMBEDDER", []string{"auto", "table", "./model"}, []string{"bert", "AUTO"}},
 		{"ELASTICSEARCH_URL", []string{"http://h:9200", "https://u:p@one:9200,https://two:9200", "http://one, http://two/path"}, []string{"http://h:9200,", "one:9200,two:9200", "http://h:9200;http://i:9200", "ftp://h"}},
 		{"DATABASE_URL", []string{"postgres://h/d", "postgresql://u:p@h:5432/d?sslmode=disable", "postgres://h:x@h/d"}, []string{"sqlite:///x", "postgres:///d", "postgresql+asyncpg://h/d", "host=h", "postgres://u:1#2@h/d", "postgres://u:1/2@h/d", "postgres://u:1?2@h/d", "postgres://u:1/2@h@i/d"}},

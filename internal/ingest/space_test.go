@@ -109,7 +109,7 @@ func (s *shelf) work(x *search.Spaces) (stop func()) {
 		}
 		return extract.Plain(string(b), sink)
 	}}, x.Wanted)
-	w := runs.NewWorker(s, s.Bus(), runs.WorkerOptions{Handlers: map[runs.Kind]runs.Handler{runs.KindProcess: {Do: p.Handle, Limit: 1}}})
+	w := runs.NewWorker(s, s.Bus(), runs.WorkerOptions{Handlers: map[runs.Kind]runs.Handler{runs.KindProcess: {Do: p.Handle, Limit: 1}, runs.KindSnapshot: {Do: p.Handle, Limit: 1}}})
 	w.Start()
 	return func() { w.Stop(s.Context()) }
 }

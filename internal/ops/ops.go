@@ -32,10 +32,11 @@ type Report struct {
 	Latency time.Duration
 }
 
-// Probe asks one dependency. Needed ones decide readiness.
+// Probe asks one dependency. Needed ones decide readiness; without one that is an extra things work with less.
 type Probe struct {
 	Name   string
 	Needed bool
+	Extra  bool // away it is degraded, not down
 	Ask    func(ctx context.Context) (detail string, err error)
 }
 
@@ -66,7 +67,9 @@ func (h *Health) Check(ctx context.Context) (reports []Report, ready bool) {
 			detail, err := p.Ask(ctx)
 			r := Report{Name: p.Name, State: OK, Detail: detail, Latency: time.Since(began)}
 			if err != nil {
-				r.State, r.Detail = Down, err.Error()
+				if r.State, r.Detail = Down, err.Error(); p.Extra {
+					r.State = Degraded
+				}
 			}
 			reports[i] = r
 		})

@@ -138,6 +138,7 @@ func TestScriptedEndpoint(t *testing.T) {
 	if base == "" {
 		t.Skip("TEST_AIMOCK_URL is not set")
 	}
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	found, err := tavily.New(base, "tvly-key").Find(t.Context(), "heat pumps", 5)
 	if err != nil {
 		t.Fatal(err)
