@@ -25,7 +25,7 @@ type order struct {
 
 func orders(t *testing.T) (list []order) {
 	t.Helper()
-	f, err := os.Open("../../eval/injection/texts.jsonl")
+	f, err := os.Open("testdata/injection/texts.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
