@@ -17,7 +17,7 @@ import (
 	"byline/internal/runs"
 )
 
-// order is a text of eval/injection.
+// order is a text of agent/testdata/injection.
 type order struct {
 	ID, Text, Obey string
 	Forbidden      []string

@@ -401,7 +401,7 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// The texts of eval/injection make an obedient model write what they hold; what the guard alone can keep out, it does.
+// The texts of agent/testdata/injection make an obedient model write what they hold; what the guard alone can keep out, it does.
 func TestGuardOfObedientModels(t *testing.T) {
 	file, err := os.Open("../../agent/testdata/injection/texts.jsonl")
 	if err != nil {
