@@ -65,25 +65,6 @@ func (m *match) inDate(n number) bool {
 	return slices.ContainsFunc(m.claim.dates, func(d date) bool { return w[n.from].start < d.end && d.start < w[n.to-1].end })
 }
 
-func (m *match) numberShares() (found, near, has float64) {
-	total := 0.0
-	for _, n := range m.claim.numbers {
-		if n.soft {
-			continue
-		}
-		total++
-		ok, beside, _ := m.number(n)
-		if ok {
-			found++
-		}
-		near += beside
-	}
-	if total == 0 {
-		return 1, 1, 0
-	}
-	return found / total, near / total, 1
-}
-
 // wrong is a piece of a claim that is not so in its source.
 type wrong struct{ text, why string }
 
@@ -168,24 +149,7 @@ func (s sentence) has(w word) bool {
 	if isHangul(w.s) {
 		return strings.Contains(s.text, stemKO(w.s))
 	}
-	return s.terms[w.term] || slices.ContainsFunc(s.words, func(o word) bool { return o.s == w.s || strings.TrimSuffix(o.s, "'s") == strings.TrimSuffix(w.s, "'s") })
-}
-
-func (m *match) nameShares() (found, has float64) {
-	total := 0.0
-	for _, n := range names(m.claim) {
-		if !n.sure {
-			continue
-		}
-		total++
-		if slices.ContainsFunc(m.sentences, func(s sentence) bool { return s.has(m.claim.words[n.word]) }) {
-			found++
-		}
-	}
-	if total == 0 {
-		return 1, 0
-	}
-	return found / total, 1
+	return s.terms[w.term] || slices.ContainsFunc(s.words, func(o word) bool { return possessive(o.s) == possessive(w.s) })
 }
 
 // wrongNames are names of the claim that the spans do not have, or that stand in another sentence than the one which says
