@@ -46,7 +46,7 @@ func TestEvidenceOfAPost(t *testing.T) {
 			t.Fatalf("no %q in %q", old, content)
 		}
 		content = strings.ReplaceAll(content, old, new)
-		p.wantWith(200, "PUT", "/api/v1/blog/"+id, obj{"content": content}, "If-Match", etag)
+		p.want(200, "PUT", "/api/v1/blog/"+id, obj{"content": content}, "If-Match", etag)
 	}
 	put("burns 31,000 litres of oil a year", "burns 31,000 litres oil a year", `"1"`) // hardly changed
 	e := p.want(200, "GET", "/api/v1/blog/"+id+"/evidence", nil)
