@@ -48,6 +48,9 @@ type Options struct {
 // most is how many spans a claim is compared with.
 const most = 8
 
+// longClaim is how many words of a claim can be compared; a longer one must stand there word for word.
+const longClaim = 400
+
 // Verify compares a claim, plain or in Markdown, with what stands in its spans; only the best 8 count. No model is asked: words by
 // weight, numbers with their units and neighbours, names, dates, quotes, negations and antonyms decide. Its time grows linearly with its input.
 func Verify(claim string, spans []string, o Options) Verdict {
@@ -63,8 +66,13 @@ func Verify(claim string, spans []string, o Options) Verdict {
 		return v
 	}
 	v.Evidence = m.sentences[m.best].place
+	place, verbatim := m.verbatim()
+	if !verbatim && len(c.words) > longClaim {
+		v.Label, v.Missing, v.Reasons = Partly, c.missing(m.all), []string{"it is too long to be compared with its source"}
+		return v
+	}
 	v.Features = m.features()
-	if place, ok := m.verbatim(); ok {
+	if verbatim {
 		v.Label, v.Score, v.Evidence, v.Reasons = Supported, 1, place, []string{"found word for word"}
 		return v
 	}
