@@ -157,6 +157,9 @@ type match struct {
 	chosen    []int
 }
 
+// fewSentences tell nothing about how rare a word is.
+const fewSentences = 20
+
 func newMatch(c sentence, chosen []int, spans []string, corpus *Corpus) *match {
 	m := &match{claim: c, all: map[string]bool{}, years: map[int]bool{}, corpus: corpus, spans: spans, chosen: chosen}
 	for _, i := range chosen {
@@ -177,7 +180,7 @@ func newMatch(c sentence, chosen []int, spans []string, corpus *Corpus) *match {
 			}
 		}
 	}
-	if m.corpus == nil {
+	if m.corpus == nil && len(m.sentences) >= fewSentences {
 		m.corpus = &Corpus{texts: len(m.sentences), in: map[string]int{}}
 		for _, s := range m.sentences {
 			m.corpus.count(s.terms)
