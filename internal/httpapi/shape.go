@@ -309,7 +309,7 @@ type citedShape struct {
 }
 
 type foundShape struct {
-	How   string `json:"how" enum:"moved,context,lost" doc:"moved: word for word at another place; context: its surroundings are there, with other words between them"`
+	How   string `json:"how" enum:"moved,context,fuzzy,lost" doc:"moved: word for word at another place; context: its surroundings are there, with other words between them; fuzzy: a sentence there has most of its words"`
 	Start int    `json:"start"`
 	End   int    `json:"end"`
 }
