@@ -36,6 +36,7 @@ type Draft struct {
 	Summary     string // one or two sentences for lists and search engines; suggested by the writer
 	Slug        string // of its address; suggested by the writer
 	RunID       string
+	Stale       bool // a source that the newest version cites was processed anew or deleted since
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
@@ -95,6 +96,19 @@ type Verdict struct {
 	Label   Label    `json:"label"`
 	Score   float64  `json:"score"` // 0..1
 	Reasons []string `json:"reasons"`
+	Checker string   `json:"checker,omitempty"`        // who found it; empty: the claim is its quote
+	Missing []string `json:"missing_tokens,omitempty"` // what the spans do not say
+	Hard    bool     `json:"hard,omitempty"`           // no model may lift it
+	// Evidence is the place that says most of the claim.
+	Evidence *Place `json:"evidence,omitempty"`
+}
+
+// Place is a piece of a span's quote.
+type Place struct {
+	Span  int    `json:"span"`  // its index
+	Start int    `json:"start"` // UTF-8 byte offsets in its quote
+	End   int    `json:"end"`
+	Quote string `json:"quote"`
 }
 
 // Span is a place in a source with the words that stand there.
@@ -111,6 +125,10 @@ type Span struct {
 	Title     string    `json:"title,omitempty"`
 	URL       string    `json:"url,omitempty"`
 	FetchedAt time.Time `json:"fetched_at,omitzero"`
+	// Generation of the document's text that was cited; given by the store where it is 0.
+	Generation int64  `json:"generation,omitempty"`
+	Before     string `json:"prefix,omitempty"` // what stands next to the quote, if the writer kept it
+	After      string `json:"suffix,omitempty"`
 }
 
 // Brief is what is wished of a post.
@@ -156,6 +174,7 @@ type Edit struct {
 type Filter struct {
 	Status Status
 	Query  string // in the title, case ignored
+	Stale  bool   // only those with a source that was processed anew or deleted since they cited it
 	Cursor string
 	Limit  int
 }

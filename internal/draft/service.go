@@ -16,6 +16,8 @@ import (
 type Documents interface {
 	// Named gives those of the ids that exist in the workspace, in the order asked.
 	Named(ctx context.Context, ws ident.Workspace, ids []string) ([]document.Document, error)
+	// Text gives a piece of a document's text from a UTF-8 byte offset on, whole runes, and the length of all.
+	Text(ctx context.Context, ws ident.Workspace, id string, start, limit int) (text string, length int, err error)
 }
 
 // Service begins, changes and exports drafts. It is safe for concurrent use.
@@ -62,14 +64,15 @@ func (s *Service) Generate(ctx context.Context, ws ident.Workspace, w Wish, cate
 		Categories: unique(categories), Tags: unique(tags), CreatedAt: now, UpdatedAt: now}, w, once)
 }
 
-// Edit saves a person's change as a new version. Citations whose sentences stand word for word move with them.
+// Edit saves a person's change as a new version. Citations whose sentences stand word for word move with them; a sentence that
+// was changed is checked anew.
 func (s *Service) Edit(ctx context.Context, ws ident.Workspace, id string, match int, e Edit) (Draft, error) {
 	if e.Content != nil && match > 0 {
 		v, err := s.Version(ctx, ws, id, match)
 		if err != nil && fault.Of(err).Kind != fault.NotFound {
 			return Draft{}, err
 		}
-		e.Citations = Reanchor(v.Citations, *e.Content)
+		e.Citations = carry(v.Citations, v.Content, *e.Content)
 	}
 	for _, list := range []*[]string{e.Categories, e.Tags} {
 		if list != nil {

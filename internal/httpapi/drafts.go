@@ -124,6 +124,7 @@ type listDraftsIn struct {
 	CursorIn
 	Status string `query:"status" enum:"draft,generating,completed,published,failed"`
 	Query  string `query:"q" maxLength:"200" doc:"In the title"`
+	Stale  bool   `query:"stale" doc:"Only those that cite a source which was processed anew or deleted since"`
 }
 
 type draftsOut struct {
@@ -138,7 +139,7 @@ func (s *server) listDrafts(ctx context.Context, in *listDraftsIn) (*draftsOut, 
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	page, total, err := s.Drafts.Drafts(ctx, workspaceOf(ctx), draft.Filter{Status: draft.Status(in.Status), Query: in.Query, Cursor: in.Cursor, Limit: in.Limit})
+	page, total, err := s.Drafts.Drafts(ctx, workspaceOf(ctx), draft.Filter{Status: draft.Status(in.Status), Query: in.Query, Stale: in.Stale, Cursor: in.Cursor, Limit: in.Limit})
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ func (s *server) routes() {
 	handle(s, "DELETE", v1+"/blog/{draft_id}", "delete-draft", "blog", "Delete a draft with its versions", s.deleteDraft, status(204))
 	handle(s, "GET", v1+"/blog/{draft_id}/versions", "list-versions", "blog", "Its versions, newest first, without their content", s.listVersions)
 	handle(s, "GET", v1+"/blog/{draft_id}/versions/{number}", "get-version", "blog", "One version with its citations", s.getVersion)
+	handle(s, "GET", v1+"/blog/{draft_id}/evidence", "get-evidence", "blog", "What its sentences rest on, what is not shown, and whether it may be published", s.getEvidence)
 	handle(s, "POST", v1+"/blog/{draft_id}/export", "export-draft", "blog", "Download as a file", s.exportDraft,
 		also("200", "The file", "text/markdown", &huma.Schema{Type: "string"}),
 		func(o *huma.Operation) {

@@ -260,13 +260,14 @@ type draftShape struct {
 	Summary     string    `json:"summary,omitempty" doc:"Suggested by the writer: one or two sentences for lists"`
 	Slug        string    `json:"slug,omitempty" doc:"Suggested by the writer: the last part of the post's address"`
 	RunID       string    `json:"run_id,omitempty"`
+	Stale       bool      `json:"stale,omitempty" doc:"A source that the newest version cites was processed anew or deleted since; its evidence tells more"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 }
 
 func toDraft(d draft.Draft) draftShape {
 	return draftShape{d.ID, d.SessionID, d.Title, d.Content, string(d.Status), d.Version, list(d.DocumentIDs), list(d.Categories), list(d.Tags),
-		d.Summary, d.Slug, d.RunID, d.CreatedAt.UTC(), d.UpdatedAt.UTC()}
+		d.Summary, d.Slug, d.RunID, d.Stale, d.CreatedAt.UTC(), d.UpdatedAt.UTC()}
 }
 
 type claimShape struct {
@@ -276,23 +277,41 @@ type claimShape struct {
 }
 
 type verdictShape struct {
-	Label   string   `json:"label" enum:"supported,partly,unsupported,contradicted,unchecked"`
-	Score   float64  `json:"score"`
-	Reasons []string `json:"reasons"`
+	Label    string      `json:"label" enum:"supported,partly,unsupported,contradicted,unchecked"`
+	Score    float64     `json:"score"`
+	Reasons  []string    `json:"reasons"`
+	Checker  string      `json:"checker,omitempty" enum:"lexical,model" doc:"Absent: the claim is its quote, word for word"`
+	Missing  []string    `json:"missing_tokens,omitempty" doc:"Words of the claim that the spans do not say"`
+	Evidence *placeShape `json:"evidence,omitempty" doc:"The place that says most of the claim"`
+}
+
+type placeShape struct {
+	Span  int    `json:"span" doc:"Index of the span"`
+	Start int    `json:"start" doc:"UTF-8 byte offset in its quote"`
+	End   int    `json:"end"`
+	Quote string `json:"quote"`
 }
 
 type citedShape struct {
-	DocumentID   string    `json:"document_id"`
-	DocumentName string    `json:"document_name"`
-	PassageID    string    `json:"passage_id"`
-	Start        int       `json:"start" doc:"UTF-8 byte offset in the document's text"`
-	End          int       `json:"end"`
-	Quote        string    `json:"quote" doc:"Equals the document's text at start:end"`
-	Page         int       `json:"page,omitempty"`
-	Gone         bool      `json:"source_deleted,omitempty"`
-	Title        string    `json:"title,omitempty" doc:"Of a page of the web"`
-	URL          string    `json:"url,omitempty" doc:"Where a page of the web was fetched from"`
-	FetchedAt    time.Time `json:"fetched_at,omitzero" doc:"And when"`
+	DocumentID   string      `json:"document_id"`
+	DocumentName string      `json:"document_name"`
+	PassageID    string      `json:"passage_id"`
+	Start        int         `json:"start" doc:"UTF-8 byte offset in the text that was cited"`
+	End          int         `json:"end"`
+	Quote        string      `json:"quote" doc:"Equals that text at start:end"`
+	Page         int         `json:"page,omitempty"`
+	Gone         bool        `json:"source_deleted,omitempty"`
+	Title        string      `json:"title,omitempty" doc:"Of a page of the web"`
+	URL          string      `json:"url,omitempty" doc:"Where a page of the web was fetched from"`
+	FetchedAt    time.Time   `json:"fetched_at,omitzero" doc:"And when"`
+	Changed      bool        `json:"source_changed,omitempty" doc:"The document was processed anew, and the quote does not stand at its place"`
+	Now          *foundShape `json:"now,omitempty" doc:"Where a quote stands in the text of today, if its source has changed"`
+}
+
+type foundShape struct {
+	How   string `json:"how" enum:"moved,context,fuzzy,lost" doc:"moved: word for word at another place; context: its surroundings are there, with other words between them; fuzzy: a sentence there has most of its words"`
+	Start int    `json:"start"`
+	End   int    `json:"end"`
 }
 
 type citationShape struct {
@@ -300,16 +319,26 @@ type citationShape struct {
 	Claim   claimShape   `json:"claim"`
 	Verdict verdictShape `json:"verdict"`
 	Spans   []citedShape `json:"spans"`
+	Stale   bool         `json:"stale,omitempty" doc:"A source does not say any more what is quoted"`
+}
+
+func toCitation(c draft.Citation) citationShape {
+	out := citationShape{ID: c.ID, Claim: claimShape(c.Claim), Spans: []citedShape{}, Verdict: verdictShape{
+		Label: string(c.Verdict.Label), Score: c.Verdict.Score, Reasons: list(c.Verdict.Reasons), Checker: c.Verdict.Checker, Missing: c.Verdict.Missing}}
+	if e := c.Verdict.Evidence; e != nil {
+		out.Verdict.Evidence = &placeShape{e.Span, e.Start, e.End, e.Quote}
+	}
+	for _, s := range c.Spans {
+		out.Spans = append(out.Spans, citedShape{DocumentID: s.DocumentID, DocumentName: s.DocumentName, PassageID: s.PassageID, Start: s.Start, End: s.End,
+			Quote: s.Quote, Page: s.Page, Gone: s.Gone, Title: s.Title, URL: s.URL, FetchedAt: s.FetchedAt})
+	}
+	return out
 }
 
 func toCitations(cs []draft.Citation) []citationShape {
 	out := []citationShape{}
 	for _, c := range cs {
-		spans := []citedShape{}
-		for _, s := range c.Spans {
-			spans = append(spans, citedShape(s))
-		}
-		out = append(out, citationShape{c.ID, claimShape(c.Claim), verdictShape{string(c.Verdict.Label), c.Verdict.Score, list(c.Verdict.Reasons)}, spans})
+		out = append(out, toCitation(c))
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"byline/internal/document"
@@ -39,6 +38,9 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 				return err
 			}
 		}
+		if _, err := t.exec(`DELETE FROM judgement WHERE id IN (SELECT judgement_id FROM judgement_document WHERE document_id = ?)`, id); err != nil {
+			return err
+		}
 		if left.Drafts, err = t.orphanQuotes(id, purgeQuotes); err != nil {
 			return err
 		}
@@ -71,18 +73,19 @@ func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, e
 		for i := range c.Spans {
 			if sp := &c.Spans[i]; sp.DocumentID == documentID {
 				if sp.Gone = true; purge {
-					sp.Quote, sp.Title = "", ""
+					sp.Quote, sp.Title, sp.Before, sp.After = "", "", "", ""
 				}
 			}
 		}
 		if purge {
 			c.Claim.Text = ""
+			c.Verdict.Reasons, c.Verdict.Missing, c.Verdict.Evidence = nil, nil, nil // they have words of the text too
 		}
-		spans, err := json.Marshal(c.Spans)
+		verdict, spans, err := encodeCitation(c)
 		if err != nil {
 			return nil, fmt.Errorf("citation %s: %w", c.ID, err)
 		}
-		if _, err := t.exec(`UPDATE citation SET claim = ?, spans = ? WHERE id = ?`, c.Claim.Text, string(spans), c.ID); err != nil {
+		if _, err := t.exec(`UPDATE citation SET claim = ?, verdict = ?, spans = ?, orphan = 1 WHERE id = ?`, c.Claim.Text, verdict, spans, c.ID); err != nil {
 			return nil, err
 		}
 	}

@@ -23,7 +23,11 @@ func (s *Store) Drafts() Drafts { return Drafts{s} }
 const (
 	draftNoun    = "draft"
 	draftColumns = `d.id, d.workspace, d.session_id, d.title, d.status, d.version, d.document_ids, d.categories, d.tags, d.run_id,
-		d.summary, d.slug, d.created_at, d.updated_at`
+		d.summary, d.slug, d.created_at, d.updated_at, CASE WHEN ` + staleDrafts + ` THEN 1 ELSE 0 END`
+	// staleDrafts are those whose newest version cites what was deleted since, or another text than the document has now.
+	staleDrafts = `EXISTS (SELECT 1 FROM draft_version sv JOIN citation sc ON sc.version_id = sv.id
+		LEFT JOIN citation_document sq ON sq.citation_id = sc.id LEFT JOIN document so ON so.id = sq.document_id
+		WHERE sv.draft_id = d.id AND sv.number = d.version AND (sc.orphan = 1 OR sq.generation > 0 AND so.text_generation <> sq.generation))`
 )
 
 func scanDraft(row scanner) (draft.Draft, error) { return scanDraftAnd(row) }
@@ -32,9 +36,10 @@ func scanDraft(row scanner) (draft.Draft, error) { return scanDraftAnd(row) }
 func scanDraftAnd(row scanner, more ...any) (draft.Draft, error) {
 	var d draft.Draft
 	var documents, categories, tags string
-	var created, updated int64
+	var created, updated, stale int64
 	err := row.Scan(append([]any{&d.ID, &d.Workspace, &d.SessionID, &d.Title, &d.Status, &d.Version, &documents, &categories, &tags,
-		&d.RunID, &d.Summary, &d.Slug, &created, &updated}, more...)...)
+		&d.RunID, &d.Summary, &d.Slug, &created, &updated, &stale}, more...)...)
+	d.Stale = stale == 1
 	d.DocumentIDs, d.Categories, d.Tags = decodeList(documents), decodeList(categories), decodeList(tags)
 	d.CreatedAt, d.UpdatedAt = timeOf(created), timeOf(updated)
 	return d, err
@@ -120,6 +125,9 @@ func (v Drafts) Drafts(ctx context.Context, ws ident.Workspace, f draft.Filter) 
 	}
 	if f.Query != "" {
 		w.and(contains(`d.title_key`), searchKey(f.Query))
+	}
+	if f.Stale {
+		w.and(staleDrafts)
 	}
 	err = v.store.read(ctx, func(t *tx) error {
 		list, total, err = page(t, pageOf[draft.Draft]{

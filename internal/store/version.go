@@ -114,32 +114,39 @@ func (t *tx) addCitations(ws ident.Workspace, versionID string, list []draft.Cit
 		if c.Spans = slices.Clone(c.Spans); c.ID == "" || !keepIDs {
 			c.ID = ident.New()
 		}
-		linked := map[string]bool{}
+		linked, orphan := map[string]bool{}, 0
 		for j := range c.Spans {
 			sp := &c.Spans[j]
 			source, alive := sources[sp.DocumentID]
 			if source.url != "" { // what is known of it stays, should it be deleted
 				sp.Title, sp.URL, sp.FetchedAt = source.title, source.url, source.fetched
 			}
-			if sp.Gone = sp.Gone || !alive; !sp.Gone && !linked[sp.DocumentID] {
+			if sp.Gone = sp.Gone || !alive; sp.Gone {
+				orphan = 1
+				continue
+			}
+			if sp.Generation == 0 {
+				sp.Generation = source.generation
+			}
+			if !linked[sp.DocumentID] {
 				linked[sp.DocumentID] = true
-				links = append(links, []any{sp.DocumentID, c.ID})
+				links = append(links, []any{sp.DocumentID, c.ID, sp.Generation})
 			}
 		}
 		verdict, spans, err := encodeCitation(*c)
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, []any{c.ID, versionID, i, c.Claim.Start, c.Claim.End, c.Claim.Text, verdict, spans})
+		rows = append(rows, []any{c.ID, versionID, i, c.Claim.Start, c.Claim.End, c.Claim.Text, verdict, spans, orphan})
 	}
-	if err := t.insert(`INSERT INTO citation (id, version_id, ord, start, "end", claim, verdict, spans)`, rows, ``); err != nil {
+	if err := t.insert(`INSERT INTO citation (id, version_id, ord, start, "end", claim, verdict, spans, orphan)`, rows, ``); err != nil {
 		return nil, err
 	}
-	return list, t.insert(`INSERT INTO citation_document (document_id, citation_id)`, links, ``)
+	return list, t.insert(`INSERT INTO citation_document (document_id, citation_id, generation)`, links, ``)
 }
 
-// quoted tells which of the documents that citations quote are there. The workspace is held: a deletion either came
-// before, and the spans say so, or comes after, and finds them.
+// quoted gives those of the documents that citations quote which are there. The workspace is held: a
+// deletion either came before, and the spans say so, or comes after, and finds them.
 func (t *tx) quoted(ws ident.Workspace, list []draft.Citation) (map[string]quotedSource, error) {
 	var ids []string
 	for _, c := range list {
@@ -151,20 +158,21 @@ func (t *tx) quoted(ws ident.Workspace, list []draft.Citation) (map[string]quote
 	sources := map[string]quotedSource{}
 	err := eachPart(slices.Compact(ids), func(part []string) error {
 		return each(t, scanQuoted, func(s quotedSource) { sources[s.id] = s },
-			`SELECT id, title, source_url, fetched_at FROM document WHERE workspace = ? AND id IN (`+marks(len(part))+`) `, args(part, ws)...)
+			`SELECT id, title, source_url, fetched_at, text_generation FROM document WHERE workspace = ? AND id IN (`+marks(len(part))+`) `, args(part, ws)...)
 	})
 	return sources, err
 }
 
-// quotedSource is what a citation keeps of a document from the web.
+// quotedSource is what a citation keeps of a document.
 type quotedSource struct {
 	id, title, url string
 	fetched        time.Time
+	generation     int64 // of its text
 }
 
 func scanQuoted(row scanner) (s quotedSource, err error) {
 	var fetched number
-	err = row.Scan(&s.id, &s.title, &s.url, &fetched)
+	err = row.Scan(&s.id, &s.title, &s.url, &fetched, &s.generation)
 	s.fetched = timeOf(int64(fetched))
 	return s, err
 }

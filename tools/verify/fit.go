@@ -51,7 +51,7 @@ func read(path string) (list []example, err error) {
 const (
 	rounds  = 20
 	folds   = 10
-	penalty = 1.0
+	penalty = 2.0
 )
 
 func fit(root, path string, cosine, write bool) error {
@@ -71,7 +71,7 @@ func fit(root, path string, cosine, write bool) error {
 	var y []bool
 	var simple []float64
 	for _, e := range list {
-		v := cite.Verify(e.Claim, e.Evidence, cite.Options{Corpus: cite.NewCorpus(e.Evidence), Similar: similar})
+		v := cite.Verify(e.Claim, passages(e.Evidence), cite.Options{Similar: similar})
 		f := v.Features
 		x, y = append(x, f.Vector(cosine)), append(y, e.Label == "supported")
 		simple = append(simple, (f.Coverage+2*f.Numbers+f.Names)/4)
@@ -100,6 +100,22 @@ func fit(root, path string, cosine, write bool) error {
 		return nil
 	}
 	return save(filepath.Join(root, "internal/engine/cite/fitted.go"), weights, cosine)
+}
+
+// long is about how many bytes a passage has that ingest cuts.
+const long = 1000
+
+// passages joins the sentences of a page, as a document would have them.
+func passages(sentences []string) []string {
+	var all []string
+	for _, s := range sentences {
+		if n := len(all) - 1; n >= 0 && len(all[n])+len(s) < long {
+			all[n] += "\n\n" + s
+		} else {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 func cosines(e *encoder.Encoder, claim string, sentences []string) []float64 {

@@ -1,6 +1,10 @@
 package cite
 
-import "strings"
+import (
+	"strings"
+
+	"byline/internal/engine/chunk"
+)
 
 // Anchor is a place of a text with enough of its surroundings to find it again when the text was extracted anew.
 type Anchor struct {
@@ -35,11 +39,12 @@ const (
 	Same    How = "same"    // at its offsets
 	Moved   How = "moved"   // word for word at another place
 	Context How = "context" // its surroundings are there, with other words between them
+	Fuzzy   How = "fuzzy"   // a sentence there has most of its words
 	Lost    How = "lost"
 )
 
 // Find looks for an anchor in another text. Only Same and Moved still quote the source; of several places the one whose
-// surroundings agree most is taken, then the nearest. Context gives the place to look at, for a person to decide.
+// surroundings agree most is taken, then the nearest. Context and Fuzzy give the place to look at, for a person to decide.
 func Find(text string, a Anchor) (start, end int, how How) {
 	if a.Quote == "" {
 		return 0, 0, Lost
@@ -63,7 +68,40 @@ func Find(text string, a Anchor) (start, end int, how How) {
 	if best >= 0 {
 		return best, best + len(a.Quote), Moved
 	}
-	return between(text, a)
+	if start, end, how = between(text, a); how != Lost {
+		return start, end, how
+	}
+	return fuzzy(text, a)
+}
+
+// mostWords is the share of words, of both, that a sentence and a quote must have in common to be taken for each other.
+const mostWords = .7
+
+// fuzzy looks for the sentence that has most words in common with the quote.
+func fuzzy(text string, a Anchor) (start, end int, how How) {
+	want, how := map[string]int{}, Lost
+	total := 0
+	for _, w := range scan(a.Quote) {
+		want[w.s]++
+		total++
+	}
+	if total < 3 {
+		return 0, 0, Lost
+	}
+	top := 0.0
+	for _, s := range chunk.Sentences(text) {
+		words := scan(text[s.Start:s.End])
+		has, n := map[string]int{}, 0
+		for _, w := range words {
+			if has[w.s]++; has[w.s] <= want[w.s] {
+				n++
+			}
+		}
+		if share := 2 * float64(n) / float64(total+len(words)); share >= mostWords && share > top {
+			start, end, how, top = s.Start, s.End, Fuzzy, share
+		}
+	}
+	return start, end, how
 }
 
 // between looks for the surroundings of an anchor with about as much text between them as there was.

@@ -2,6 +2,7 @@ package cite
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -65,25 +66,6 @@ func (m *match) inDate(n number) bool {
 	return slices.ContainsFunc(m.claim.dates, func(d date) bool { return w[n.from].start < d.end && d.start < w[n.to-1].end })
 }
 
-func (m *match) numberShares() (found, near, has float64) {
-	total := 0.0
-	for _, n := range m.claim.numbers {
-		if n.soft {
-			continue
-		}
-		total++
-		ok, beside, _ := m.number(n)
-		if ok {
-			found++
-		}
-		near += beside
-	}
-	if total == 0 {
-		return 1, 1, 0
-	}
-	return found / total, near / total, 1
-}
-
 // wrong is a piece of a claim that is not so in its source.
 type wrong struct{ text, why string }
 
@@ -100,9 +82,27 @@ func (m *match) wrongNumbers() []wrong {
 			list = append(list, wrong{text, fmt.Sprintf("the number %s is not in its source", text)})
 		case near == 0 && !inBest && m.shared[m.best] >= .4:
 			list = append(list, wrong{text, fmt.Sprintf("the number %s stands for something else in its source", text)})
+		case !inBest && m.otherNumber(n):
+			list = append(list, wrong{text, fmt.Sprintf("its source has another number than %s there", text)})
 		}
 	}
 	return list
+}
+
+// otherNumber tells whether the best sentence says all of the claim but this number, and has another one of its kind in its place.
+func (m *match) otherNumber(n number) bool {
+	best := m.sentences[m.best]
+	if m.without(m.claim.words[n.from]) < .8 {
+		return false
+	}
+	return slices.ContainsFunc(best.numbers, func(o number) bool {
+		return !o.soft && o.unit == n.unit && o.year() == n.year() && !slices.ContainsFunc(m.claim.numbers, func(c number) bool { return c.same(o) })
+	})
+}
+
+// year tells whether a number may be that of a year.
+func (n number) year() bool {
+	return n.unit == "" && n.to == n.from+1 && n.values[0] >= 1000 && n.values[0] < 2200 && n.values[0] == float64(int(n.values[0]))
 }
 
 // wrongDates are the dates of the claim that no date of the spans says.
@@ -135,12 +135,32 @@ func names(s sentence) []name {
 			sure := !w.first || i+1 < len(s.words) && s.words[i+1].upper && s.words[i+1].start-w.end == 1
 			list = append(list, name{i, sure})
 		case isHangul(w.s):
-			if stemKO(w.s) != w.s {
-				list = append(list, name{i, false})
+			if sure := namesKO(s.words, i); sure || stemKO(w.s) != w.s {
+				list = append(list, name{i, sure})
 			}
 		}
 	}
 	return list
+}
+
+var (
+	titlesKO = regexp.MustCompile(`^(?:관장|교수|시장|대표|의원|장관|박사|씨|위원장|사장|감독|작가|기자|총리|대통령|팀장|원장|회장|소장|구청장|군수|판사|변호사|선수|의사|이사장|이사)`)
+	placesKO = regexp.MustCompile(`^\p{Hangul}{2,}(?:병원|학교|대학교?|회사|은행|도서관|박물관|미술관|공원|센터|연구소|신문|협회|재단|호텔|극장|공항|시청|구청|특별시|광역시)$`)
+)
+
+// namesKO tells whether a Korean word surely is a name: of a person, a title behind it, or of a house.
+func namesKO(words []word, i int) bool {
+	n := utf8.RuneCountInString(words[i].s)
+	if i+1 < len(words) && n >= 2 && n <= 4 && words[i+1].start-words[i].end == 1 && titlesKO.MatchString(words[i+1].s) {
+		return stemKO(words[i].s) == words[i].s
+	}
+	return placesKO.MatchString(stemKO(words[i].s))
+}
+
+// bent tells whether a sentence has a Korean word that begins alike: the same verb in another form.
+func (s sentence) bent(w word) bool {
+	r := []rune(w.s)
+	return isHangul(w.s) && len(r) > 2 && strings.Contains(s.text, string(r[:2]))
 }
 
 func isMonth(s string) bool { return len(s) > 2 && monthOnly.MatchString(strings.ToUpper(s[:1])+s[1:]) }
@@ -168,24 +188,7 @@ func (s sentence) has(w word) bool {
 	if isHangul(w.s) {
 		return strings.Contains(s.text, stemKO(w.s))
 	}
-	return s.terms[w.term] || slices.ContainsFunc(s.words, func(o word) bool { return o.s == w.s || strings.TrimSuffix(o.s, "'s") == strings.TrimSuffix(w.s, "'s") })
-}
-
-func (m *match) nameShares() (found, has float64) {
-	total := 0.0
-	for _, n := range names(m.claim) {
-		if !n.sure {
-			continue
-		}
-		total++
-		if slices.ContainsFunc(m.sentences, func(s sentence) bool { return s.has(m.claim.words[n.word]) }) {
-			found++
-		}
-	}
-	if total == 0 {
-		return 1, 0
-	}
-	return found / total, 1
+	return s.terms[w.term] || slices.ContainsFunc(s.words, func(o word) bool { return possessive(o.s) == possessive(w.s) })
 }
 
 // wrongNames are names of the claim that the spans do not have, or that stand in another sentence than the one which says
@@ -198,7 +201,8 @@ func (m *match) wrongNames() []string {
 		anywhere := slices.ContainsFunc(m.sentences, func(s sentence) bool { return s.has(w) })
 		rest := m.without(w)
 		switch {
-		case !anywhere && n.sure, !anywhere && rest >= .7:
+		case !anywhere && n.sure:
+		case !anywhere && rest >= .7 && !slices.ContainsFunc(m.sentences, func(s sentence) bool { return s.bent(w) }):
 		case anywhere && n.sure && !best.has(w) && rest >= .75 && m.otherName(best):
 		case anywhere && !n.sure && !best.has(w) && rest >= .85 && m.otherName(best):
 		default:
@@ -253,19 +257,30 @@ func isCue(s string) bool {
 	return false
 }
 
-var opposites = [][2]string{
-	{"increas", "decreas"}, {"rise", "fall"}, {"rose", "fell"}, {"risen", "fallen"}, {"rising", "falling"}, {"grew", "shrank"}, {"more", "less"}, {"more", "fewer"}, {"most", "least"},
-	{"before", "after"}, {"above", "below"}, {"higher", "lower"}, {"highest", "lowest"}, {"open", "clos"}, {"first", "last"}, {"won", "lost"}, {"accept", "reject"},
-	{"approv", "reject"}, {"north", "south"}, {"east", "west"}, {"true", "false"}, {"allow", "forbid"}, {"includ", "exclud"}, {"begin", "end"}, {"start", "end"}, {"up", "down"},
-	{"warm", "cold"}, {"hot", "cold"}, {"larg", "small"}, {"longer", "shorter"}, {"always", "never"}, {"best", "worst"}, {"better", "worse"}, {"oldest", "newest"}, {"gain", "loss"},
-	{"faster", "slower"}, {"cheaper", "dearer"}, {"early", "late"}, {"earlier", "later"}, {"male", "female"}, {"wife", "husband"}, {"possible", "impossible"}, {"enabl", "disabl"},
-	{"증가", "감소"}, {"상승", "하락"}, {"늘었", "줄었"}, {"늘어", "줄어"}, {"높", "낮"}, {"많", "적"}, {"찬성", "반대"}, {"허용", "금지"}, {"최초", "최후"}, {"이전", "이후"}, {"올랐", "내렸"}, {"길", "짧"},
+// opposites are words, or their begins, that can't both be so.
+var opposites = [][2][]string{
+	{{"increas", "rise", "rose", "risen", "rising", "grew", "grow", "grown", "climb", "gain", "up"}, {"decreas", "fall", "fell", "fallen", "falling", "shrank", "shrink", "drop", "declin", "loss", "down"}},
+	{{"more"}, {"less", "fewer"}}, {{"most"}, {"least", "fewest"}}, {{"before"}, {"after"}}, {{"above", "over"}, {"below", "under"}}, {{"high"}, {"low"}}, {{"first"}, {"last"}}, {{"won", "win"}, {"lost", "lose"}},
+	{{"open", "reopen"}, {"clos", "shut"}}, {{"accept", "approv", "welcom", "support"}, {"reject", "refus", "oppos", "declin", "veto"}}, {{"north", "northern"}, {"south", "southern"}}, {{"east", "eastern"}, {"west", "western"}},
+	{{"true"}, {"false"}}, {{"allow", "permit"}, {"forbid", "forbidden", "prohibit", "bann"}}, {{"includ"}, {"exclud"}}, {{"begin", "began", "begun", "start"}, {"end", "stopp", "finish"}}, {{"warm", "hot", "heat"}, {"cold", "cool"}},
+	{{"larg", "big", "bigg"}, {"small"}}, {{"long"}, {"short"}}, {{"always"}, {"never"}}, {{"best", "better"}, {"worst", "worse"}}, {{"old"}, {"new", "young"}}, {{"fast"}, {"slow"}}, {{"cheap"}, {"dear", "expensive"}},
+	{{"early", "earlier"}, {"late", "later"}}, {{"male"}, {"female"}}, {{"wife"}, {"husband"}}, {{"possible"}, {"impossible"}}, {{"legal"}, {"illegal"}}, {{"able"}, {"unable"}}, {{"enabl"}, {"disabl"}}, {{"install", "add"}, {"remov", "uninstall"}},
+	{{"found", "establish"}, {"dissolv", "abolish"}}, {{"buy", "bought"}, {"sell", "sold"}}, {{"yesterday"}, {"today", "tomorrow"}}, {{"next"}, {"previous"}}, {{"strong"}, {"weak"}}, {{"success"}, {"failure"}}, {{"public"}, {"private"}},
+	{{"증가", "늘었", "늘어", "상승", "올랐"}, {"감소", "줄었", "줄어", "하락", "내렸"}}, {{"높"}, {"낮"}}, {{"많"}, {"적"}}, {{"찬성"}, {"반대"}}, {{"허용"}, {"금지"}}, {{"최초"}, {"최후"}}, {{"이전"}, {"이후"}}, {{"길"}, {"짧"}},
+	{{"열었", "연다", "열린"}, {"닫았", "닫는", "닫힌"}}, {{"승인", "수락", "가결"}, {"거부", "거절", "부결"}}, {{"시작"}, {"끝났", "끝난", "종료"}}, {{"어제"}, {"내일", "오늘"}}, {{"작년", "지난해"}, {"내년", "올해"}}, {{"설치"}, {"철거"}}, {{"설립"}, {"해산"}},
 }
 
-func (s sentence) hasStem(stem string) bool {
-	return slices.ContainsFunc(s.words, func(w word) bool {
-		return strings.HasPrefix(w.s, stem) && (isHangul(w.s) || len(w.s)-len(stem) <= 4 && (len(stem) > 4 || w.s == stem || w.s == stem+"s"))
-	})
+var endings = []string{"", "s", "es", "d", "ed", "e", "er", "est", "ing", "ly", "en", "ened", "ting", "ped", "ping", "ning", "ned"}
+
+func (s sentence) hasStem(stems []string) (string, bool) {
+	for _, w := range s.words {
+		for _, stem := range stems {
+			if rest, ok := strings.CutPrefix(w.s, stem); ok && (isHangul(stem) || slices.Contains(endings, rest)) {
+				return s.text[w.start:w.end], true
+			}
+		}
+	}
+	return "", false
 }
 
 // flips says where the claim denies what its best sentence says, or the other way round.
@@ -295,14 +310,32 @@ func (m *match) flips() []string {
 			}
 		}
 	}
+	if len(list) == 0 && m.shared[m.best] >= .8 && best.denials()%2 != m.claim.denials()%2 && common(content(best.words), content(m.claim.words)) >= .75 {
+		list = append(list, "one of both denies what the other says") // all else is alike
+	}
 	for _, o := range opposites {
-		for _, p := range [][2]string{o, {o[1], o[0]}} {
-			if m.claim.hasStem(p[0]) && best.hasStem(p[1]) && !m.claim.hasStem(p[1]) && !best.hasStem(p[0]) {
-				list = append(list, fmt.Sprintf("its source says the opposite (%q, not %q)", p[1], p[0]))
+		for i := range o {
+			mine, has := m.claim.hasStem(o[i])
+			theirs, opposite := best.hasStem(o[1-i])
+			if _, both := m.claim.hasStem(o[1-i]); !has || !opposite || both {
+				continue
+			}
+			if _, both := best.hasStem(o[i]); !both {
+				list = append(list, fmt.Sprintf("its source says the opposite (%q, not %q)", theirs, mine))
 			}
 		}
 	}
 	return list
+}
+
+// denials is how often a sentence denies something.
+func (s sentence) denials() (n int) {
+	for _, w := range s.words {
+		if isCue(w.s) {
+			n++
+		}
+	}
+	return n
 }
 
 // denied tells whether a sentence has a cue near one of the terms.

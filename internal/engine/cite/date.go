@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// date is a day, a month or a day of a year; what it does not say is 0.
+// date is a day, a month, a day of a year, or one of a week; what it does not say is 0.
 type date struct {
 	year, month, day int
+	weekday          int // 1 is Monday
 	start, end       int
 }
 
@@ -20,8 +21,11 @@ var (
 	monthDay  = regexp.MustCompile(`(?i)\b` + monthNames + `\b\.? (\d{1,2})(?:st|nd|rd|th)?\b(?:,? (\d{4})\b)?`)
 	monthYear = regexp.MustCompile(`(?i)\b` + monthNames + `\b\.?,? (?:of )?(\d{4})\b`)
 	monthOnly = regexp.MustCompile(`\b(January|February|March|April|June|July|August|September|October|November|December)\b`)
+	weekday   = regexp.MustCompile(`\b(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|(월|화|수|목|금|토|일)요일`)
 	koDate    = regexp.MustCompile(`(?:(\d{4})년 ?)?(\d{1,2})월(?: ?(\d{1,2})일)?`)
 )
+
+var weekdays = map[string]int{"Mon": 1, "Tues": 2, "Wednes": 3, "Thurs": 4, "Fri": 5, "Satur": 6, "Sun": 7, "월": 1, "화": 2, "수": 3, "목": 4, "금": 5, "토": 6, "일": 7}
 
 func monthOf(s string) int {
 	if len(s) < 3 {
@@ -75,11 +79,17 @@ func datesOf(text string) []date {
 	for _, m := range monthOnly.FindAllStringSubmatchIndex(text, -1) {
 		add(date{month: monthOf(group(m, 1))}, m)
 	}
+	for _, m := range weekday.FindAllStringSubmatchIndex(text, -1) {
+		add(date{weekday: weekdays[group(m, 1)+group(m, 2)]}, m)
+	}
 	return found
 }
 
-// says tells whether a date of a source says all that d says; its year may stand elsewhere.
+// saidBy tells whether a date of a source says all that d says; its year may stand elsewhere.
 func (d date) saidBy(o date, years map[int]bool) bool {
+	if d.weekday != 0 || o.weekday != 0 {
+		return d.weekday == o.weekday
+	}
 	if d.month != o.month || d.day != 0 && o.day != d.day {
 		return false
 	}

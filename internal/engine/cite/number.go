@@ -41,14 +41,23 @@ var units = map[string]string{
 	"%": "%", "percent": "%", "percentage": "%", "퍼센트": "%", "프로": "%", "pct": "%", "‰": "‰",
 	"$": "$", "dollar": "$", "dollars": "$", "usd": "$", "달러": "$", "€": "€", "euro": "€", "euros": "€", "eur": "€", "유로": "€",
 	"£": "£", "pound": "£", "pounds": "£", "gbp": "£", "₩": "₩", "원": "₩", "won": "₩", "krw": "₩", "¥": "¥", "yen": "¥", "엔": "¥",
+	"kw": "kW", "mw": "MW", "gw": "GW", "kwh": "kWh", "mwh": "MWh", "gwh": "GWh", "kg": "kg", "kilograms": "kg", "kilogram": "kg", "킬로그램": "kg", "g": "g", "grams": "g", "gram": "g",
+	"tonnes": "t", "tonne": "t", "tons": "t", "ton": "t", "톤": "t", "km": "km", "kilometres": "km", "kilometers": "km", "kilometre": "km", "kilometer": "km", "킬로미터": "km",
+	"metres": "m", "meters": "m", "metre": "m", "meter": "m", "미터": "m", "cm": "cm", "centimetres": "cm", "centimeters": "cm", "센티미터": "cm", "mm": "mm",
+	"feet": "ft", "foot": "ft", "inches": "in", "inch": "in", "miles": "mi", "mile": "mi", "마일": "mi", "litres": "l", "liters": "l", "litre": "l", "liter": "l", "리터": "l",
+	"seconds": "s", "minutes": "min", "minute": "min", "hours": "h", "hour": "h", "시간": "h", "days": "d", "day": "d", "weeks": "w", "week": "w", "months": "mo", "month": "mo", "개월": "mo",
+	"years": "y", "year": "y", "decades": "10y", "decade": "10y", "centuries": "100y", "degrees": "°", "hectares": "ha", "hectare": "ha", "헥타르": "ha", "acres": "ac", "acre": "ac",
 }
+
+// money are the units that stand before their number too.
+const money = "$€£₩¥"
 
 // unitOf knows units with a particle behind them too.
 func unitOf(s string) string {
 	if u := units[s]; u != "" {
 		return u
 	}
-	for _, u := range []string{"퍼센트", "달러", "유로"} {
+	for _, u := range []string{"퍼센트", "달러", "유로", "킬로그램", "킬로미터", "센티미터", "미터", "리터", "시간", "개월", "헥타르"} {
 		if strings.HasPrefix(s, u) {
 			return units[u]
 		}
@@ -95,8 +104,14 @@ func numbersOf(words []word) []number {
 			}
 			n.values, n.soft = []float64{v}, true
 		}
+		if i > 0 && !words[i-1].digits && w.start-words[i-1].end <= 1 && strings.Contains(money, units[words[i-1].s]) {
+			n.unit = units[words[i-1].s]
+		}
 		for n.to < len(words) && words[n.to].start-words[n.to-1].end <= 1 {
 			v, ok := scaleOf(words[n.to].s)
+			if !ok && n.unit != "" && words[n.to].s == "m" { // £2.5m
+				v, ok = 1e6, true
+			}
 			if !ok {
 				break
 			}
@@ -119,9 +134,6 @@ func numbersOf(words []word) []number {
 					n.values[k] += more
 				}
 			}
-		}
-		if i > 0 && !words[i-1].digits && units[words[i-1].s] != "" && w.start-words[i-1].end <= 1 && units[words[i-1].s] != "%" {
-			n.unit = units[words[i-1].s]
 		}
 		if n.to < len(words) && words[n.to].start-words[n.to-1].end <= 1 {
 			if u := unitOf(words[n.to].s); u != "" {

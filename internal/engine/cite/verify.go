@@ -48,6 +48,9 @@ type Options struct {
 // most is how many spans a claim is compared with.
 const most = 8
 
+// longClaim is how many words of a claim can be compared; a longer one must stand there word for word.
+const longClaim = 400
+
 // Verify compares a claim, plain or in Markdown, with what stands in its spans; only the best 8 count. No model is asked: words by
 // weight, numbers with their units and neighbours, names, dates, quotes, negations and antonyms decide. Its time grows linearly with its input.
 func Verify(claim string, spans []string, o Options) Verdict {
@@ -57,18 +60,19 @@ func Verify(claim string, spans []string, o Options) Verdict {
 		v.Label, v.Reasons = Unsupported, []string{"it says nothing that could be compared"}
 		return v
 	}
-	corpus := o.Corpus
-	if corpus == nil {
-		corpus = NewCorpus(spans)
-	}
-	m := newMatch(c, choose(c.text, spans), spans, corpus)
+	m := newMatch(c, choose(c.text, spans), spans, o.Corpus)
 	if len(m.sentences) == 0 {
 		v.Label, v.Missing, v.Reasons = Unsupported, c.missing(nil), []string{"it has no source"}
 		return v
 	}
 	v.Evidence = m.sentences[m.best].place
+	place, verbatim := m.verbatim()
+	if !verbatim && len(c.words) > longClaim {
+		v.Label, v.Missing, v.Reasons = Partly, c.missing(m.all), []string{"it is too long to be compared with its source"}
+		return v
+	}
 	v.Features = m.features()
-	if place, ok := m.verbatim(); ok {
+	if verbatim {
 		v.Label, v.Score, v.Evidence, v.Reasons = Supported, 1, place, []string{"found word for word"}
 		return v
 	}
@@ -153,6 +157,9 @@ type match struct {
 	chosen    []int
 }
 
+// fewSentences tell nothing about how rare a word is.
+const fewSentences = 20
+
 func newMatch(c sentence, chosen []int, spans []string, corpus *Corpus) *match {
 	m := &match{claim: c, all: map[string]bool{}, years: map[int]bool{}, corpus: corpus, spans: spans, chosen: chosen}
 	for _, i := range chosen {
@@ -171,6 +178,12 @@ func newMatch(c sentence, chosen []int, spans []string, corpus *Corpus) *match {
 					m.years[int(v)] = true
 				}
 			}
+		}
+	}
+	if m.corpus == nil && len(m.sentences) >= fewSentences {
+		m.corpus = &Corpus{texts: len(m.sentences), in: map[string]int{}}
+		for _, s := range m.sentences {
+			m.corpus.count(s.terms)
 		}
 	}
 	for i, s := range m.sentences {
@@ -226,151 +239,43 @@ func sortedSet(set map[string]bool) []string {
 	return list
 }
 
-// verbatim finds the claim word for word in a span; neither letter case at its begin nor the signs between words count.
+// verbatim finds the claim word for word in a span; neither letter case nor the signs between words count.
 func (m *match) verbatim() (Evidence, bool) {
-	want := m.claim.words
-	if len(want) < 3 {
+	if len(m.claim.words) < 3 {
 		return Evidence{}, false
 	}
+	want := joined(m.claim.words)
 	for _, i := range m.chosen {
-		have := scan(m.spans[i])
-	next:
-		for at := 0; at+len(want) <= len(have); at++ {
-			for k, w := range want {
-				if have[at+k].s != w.s {
-					continue next
-				}
+		words := scan(m.spans[i])
+		have := joined(words)
+		for from := 0; ; {
+			at := strings.Index(have[from:], want)
+			if at < 0 {
+				break
 			}
-			if at > 0 && isCue(have[at-1].s) {
-				continue // it is denied there
+			at += from
+			first := strings.Count(have[:at], "\n")
+			if first == 0 || !isCue(words[first-1].s) { // else it is denied there
+				return Evidence{i, words[first].start, words[first+len(m.claim.words)-1].end}, true
 			}
-			return Evidence{i, have[at].start, have[at+len(want)-1].end}, true
+			from = at + len(want) - 1
 		}
 	}
 	return Evidence{}, false
 }
 
-// Features of a claim beside its spans. All are shares, 0 to 1.
-type Features struct {
-	Coverage  float64 // of the claim's terms by weight, in all spans
-	Best      float64 // the same in the best sentence
-	Two       float64 // the same in the best two together
-	Pairs     float64 // of the claim's pairs of words that stand as near in the spans
-	Run       float64 // of the claim's words that are the longest run
-	Numbers   float64 // of its numbers that the spans have, with their unit
-	Near      float64 // of its numbers, how many of their neighbours stand beside them too
-	Names     float64
-	Dates     float64
-	Rarest    float64 // whether its rarest terms are there
-	Flips     float64 // negations and antonyms that only one side has
-	Short     float64 // 1 for claims of few words
-	HasNumber float64
-	HasName   float64
-	Cosine    float64 // of the claim with the nearest sentence; 0 when nobody was asked
-}
-
-func (m *match) features() Features {
-	f := Features{Coverage: m.cover(m.all), Best: m.shared[m.best], Pairs: m.pairs(), Run: m.run(), Rarest: m.rarest()}
-	for i, s := range m.sentences {
-		if i != m.best {
-			f.Two = math.Max(f.Two, m.cover(m.sentences[m.best].terms, s.terms))
-		}
-	}
-	f.Two = math.Max(f.Two, f.Best)
-	f.Numbers, f.Near, f.HasNumber = m.numberShares()
-	f.Names, f.HasName = m.nameShares()
-	f.Dates = 1
-	if n := len(m.claim.dates); n > 0 {
-		f.Dates = float64(n-len(m.wrongDates())) / float64(n)
-	}
-	if len(m.flips()) > 0 {
-		f.Flips = 1
-	}
-	f.Short = 1 / (1 + float64(len(m.claim.terms))/10)
-	return f
-}
-
-// pairs is the share of neighbouring terms of the claim that stand within 4 words in a sentence.
-func (m *match) pairs() float64 {
-	list := content(m.claim.words)
-	if len(list) < 2 {
-		return m.shared[m.best]
-	}
-	near := map[[2]string]bool{}
-	for _, s := range m.sentences {
-		words := content(s.words)
-		for i := range words {
-			for k := i + 1; k < min(i+4, len(words)); k++ {
-				near[[2]string{words[i], words[k]}], near[[2]string{words[k], words[i]}] = true, true
-			}
-		}
-	}
-	n := 0
-	for i := 1; i < len(list); i++ {
-		if near[[2]string{list[i-1], list[i]}] {
-			n++
-		}
-	}
-	return float64(n) / float64(len(list)-1)
-}
-
-func content(words []word) []string {
-	var list []string
+// joined is words with a line break before and behind each, so that whole words are found.
+func joined(words []word) string {
+	var b strings.Builder
+	b.WriteByte('\n')
 	for _, w := range words {
-		if w.term != "" {
-			list = append(list, w.term)
-		}
+		b.WriteString(w.s)
+		b.WriteByte('\n')
 	}
-	return list
+	return b.String()
 }
 
-// run is the longest run of the claim's words in a sentence, as a share of the claim.
-func (m *match) run() float64 {
-	longest := 0
-	want := m.claim.words
-	for _, s := range m.sentences {
-		row := make([]int, len(want)+1)
-		for _, w := range s.words {
-			for k := len(want); k > 0; k-- {
-				if want[k-1].s == w.s {
-					row[k] = row[k-1] + 1
-					longest = max(longest, row[k])
-				} else {
-					row[k] = 0
-				}
-			}
-		}
-	}
-	return float64(longest) / float64(max(len(want), 1))
-}
-
-// rarest is the share of the three rarest terms that the spans have.
-func (m *match) rarest() float64 {
-	list := sortedSet(m.claim.terms)
-	slices.SortStableFunc(list, func(a, b string) int {
-		return -compare(m.corpus.idf(a), m.corpus.idf(b))
-	})
-	list = list[:min(3, len(list))]
-	n := 0
-	for _, t := range list {
-		if m.all[t] {
-			n++
-		}
-	}
-	return float64(n) / float64(max(len(list), 1))
-}
-
-func compare(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// longClaims is how many sentences are given to Options.Similar at most.
+// manySentences is how many are given to Options.Similar at most.
 const manySentences = 64
 
 func (m *match) similar(ask func(string, []string) []float64) float64 {

@@ -10,7 +10,7 @@ const (
 
 // vector gives the features in the order of the weights.
 func (f Features) vector(cosine bool) []float64 {
-	v := []float64{f.Coverage, f.Best, f.Two, f.Pairs, f.Run, f.Numbers, f.Near, f.Names, f.Dates, f.Rarest, f.Flips, f.Short, f.HasNumber, f.HasName}
+	v := []float64{f.Three, f.Window, f.Best, f.Worst, f.Missing, f.Numbers, f.Absent, f.Together}
 	if cosine {
 		v = append(v, f.Cosine)
 	}

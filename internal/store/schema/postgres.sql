@@ -20,6 +20,7 @@ CREATE TABLE citation (
     claim text NOT NULL,
     verdict text NOT NULL,
     spans text NOT NULL,
+    orphan bigint DEFAULT 0 NOT NULL,
     CONSTRAINT citation_pkey PRIMARY KEY (id),
     CONSTRAINT citation_version_id_fkey FOREIGN KEY (version_id) REFERENCES draft_version(id) ON DELETE CASCADE,
     CONSTRAINT citation_version_id_ord_key UNIQUE (version_id, ord)
@@ -28,6 +29,7 @@ CREATE TABLE citation (
 CREATE TABLE citation_document (
     document_id text NOT NULL,
     citation_id text NOT NULL,
+    generation bigint DEFAULT 0 NOT NULL,
     CONSTRAINT citation_document_citation_id_fkey FOREIGN KEY (citation_id) REFERENCES citation(id) ON DELETE CASCADE,
     CONSTRAINT citation_document_pkey PRIMARY KEY (document_id, citation_id)
 );
@@ -184,6 +186,22 @@ CREATE TABLE installation (
     id text NOT NULL,
     CONSTRAINT installation_pkey PRIMARY KEY (one)
 );
+
+CREATE TABLE judgement (
+    id text NOT NULL,
+    workspace text NOT NULL,
+    answer text NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT judgement_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE judgement_document (
+    document_id text NOT NULL,
+    judgement_id text NOT NULL,
+    CONSTRAINT judgement_document_judgement_id_fkey FOREIGN KEY (judgement_id) REFERENCES judgement(id) ON DELETE CASCADE,
+    CONSTRAINT judgement_document_pkey PRIMARY KEY (document_id, judgement_id)
+);
+CREATE INDEX judgement_document_judgement ON judgement_document USING btree (judgement_id);
 
 CREATE TABLE model_usage (
     id text NOT NULL,

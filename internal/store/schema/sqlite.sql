@@ -16,13 +16,13 @@ CREATE TABLE citation (
     "end"      BIGINT NOT NULL,
     claim      TEXT NOT NULL,
     verdict    TEXT NOT NULL,
-    spans      TEXT NOT NULL,
+    spans      TEXT NOT NULL, orphan BIGINT NOT NULL DEFAULT 0,
     UNIQUE (version_id, ord)
 );
 
 CREATE TABLE citation_document (
     document_id TEXT NOT NULL,
-    citation_id TEXT NOT NULL REFERENCES citation (id) ON DELETE CASCADE,
+    citation_id TEXT NOT NULL REFERENCES citation (id) ON DELETE CASCADE, generation BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (document_id, citation_id)
 );
 
@@ -177,6 +177,21 @@ CREATE TABLE installation (
     one BIGINT PRIMARY KEY, -- 1
     id  TEXT NOT NULL
 );
+
+CREATE TABLE judgement (
+    id         TEXT PRIMARY KEY, -- a hash of workspace, claim, spans and model
+    workspace  TEXT NOT NULL,
+    answer     TEXT NOT NULL,    -- JSON
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE judgement_document (
+    document_id  TEXT NOT NULL,
+    judgement_id TEXT NOT NULL REFERENCES judgement (id) ON DELETE CASCADE,
+    PRIMARY KEY (document_id, judgement_id)
+);
+
+CREATE INDEX judgement_document_judgement ON judgement_document (judgement_id);
 
 CREATE TABLE model_usage (
     id        TEXT PRIMARY KEY,
