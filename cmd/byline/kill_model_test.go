@@ -49,7 +49,7 @@ func TestKillDuringModelGeneration(t *testing.T) {
 	for _, sections := range []int{1, 4} {
 		t.Run(fmt.Sprintf("%d at a time", sections), func(t *testing.T) {
 			endpoint := llmtest.New(t, steady)
-			v := newVictim(t, "OPENAI_API_KEY=sk-test-0123456789", "OPENAI_BASE_URL="+endpoint.URL, "DEFAULT_LLM_MODEL=fake-1", "BYLINE_SECTIONS="+strconv.Itoa(sections))
+			v := newVictim(t, "OPENAI_API_KEY=sk-test-0123456789", "OPENAI_BASE_URL="+endpoint.URL, "DEFAULT_LLM_MODEL=fake-1", "BYLINE_WRITERS="+strconv.Itoa(sections))
 			var ids []string
 			for i := range 3 {
 				ids = append(ids, strconv.Quote(v.settled(v.upload(fmt.Sprintf("s%d.md", i), prose(uint64(i), 40)).ID).ID))

@@ -58,9 +58,11 @@ type Options struct {
 	Searcher  Searcher
 	Models    Models // nil: none
 	Web       *Web   // nil: none
-	Parallel  int    // sections that are written at the same time; 0 is 4
-	Busy      int    // rounds that read their sources or extract at the same time; 0 is 4
-	Flag      bool   // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
+	// Judgements keeps what models say of claims; nil: they are not asked.
+	Judgements Judgements
+	Parallel   int  // sections that are written at the same time; 0 is 4
+	Busy       int  // rounds that read their sources or extract at the same time; 0 is 4
+	Flag       bool // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
 }
 
 // Writer writes drafts. Without a model it puts them together from whole sentences, list items and tables of the sources. It is safe

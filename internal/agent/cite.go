@@ -46,13 +46,13 @@ func (r *round) cite(ctx context.Context, text string, marks []cite.Mark, s sect
 		}
 		k := claim{Start: c.Start, Text: c.Text}
 		if phrase := r.forbidden(c.Text); phrase != "" {
-			k.Verdict, k.Hard = draft.Verdict{Label: draft.Unsupported, Reasons: []string{fmt.Sprintf("the brief says not to write about %q", phrase)}}, true
+			k.Verdict = draft.Verdict{Label: draft.Unsupported, Reasons: []string{fmt.Sprintf("the brief says not to write about %q", phrase)}, Hard: true}
 			claims = append(claims, k)
 			continue
 		}
 		if len(used) == 0 && c.Kind == cite.Transition {
 			if v := cite.Verify(c.Text, pool.texts, cite.Options{}); v.Hard {
-				k.Verdict, k.Hard = draft.Verdict{Label: draft.Unsupported, Reasons: v.Reasons}, true
+				k.Verdict = draft.Verdict{Label: draft.Unsupported, Reasons: v.Reasons, Hard: true}
 				claims = append(claims, k)
 			}
 			continue
@@ -118,7 +118,7 @@ func (r *round) foreign(text string, pool evidencePool) (claims []claim) {
 	}
 	evidence := squeezed(strings.Join(pool.texts, "\n"))
 	add := func(start, end int, why string) {
-		claims = append(claims, claim{Start: start, Text: text[start:end], Verdict: draft.Verdict{Label: draft.Unsupported, Reasons: []string{why}}, Hard: true})
+		claims = append(claims, claim{Start: start, Text: text[start:end], Verdict: draft.Verdict{Label: draft.Unsupported, Reasons: []string{why}, Hard: true}})
 	}
 	for _, e := range found.Text().Elements {
 		block := text[e.Start:e.End]

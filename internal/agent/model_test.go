@@ -425,3 +425,92 @@ func TestModelFailsInTheMidst(t *testing.T) {
 }
 
 var _ agent.Models = (*author)(nil)
+
+// A run whose budget is used up waits with what it has, and goes on when a person allows more.
+func TestBudgetIsUsedUp(t *testing.T) {
+	for answer, code := range map[string]string{"continue": "", "stop": llm.CodeBudget} {
+		t.Run(answer, func(t *testing.T) {
+			a := newAuthor("Heating", "The board", "Costs of windows")
+			var mu sync.Mutex
+			left := 1
+			a.section = func(_ string, p []shown) llmtest.Turn {
+				mu.Lock()
+				defer mu.Unlock()
+				if left == 0 {
+					return llmtest.Turn{Err: llm.Failure(llm.CodeBudget, nil, "The budget of the run is used up.")}
+				}
+				left--
+				return llmtest.Turn{Text: verbatim(p, 60)}
+			}
+			d := openWith(t, a)
+			draftID, runID := d.begin(draft.Wish{DocumentIDs: []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}})
+			q := d.question(runID)
+			if q.Kind != runs.AskChoice || !strings.Contains(q.Text, "budget of the run") {
+				t.Errorf("%+v", q)
+			}
+			mu.Lock()
+			left = 100
+			mu.Unlock()
+			if _, err := d.store.Answer(t.Context(), ident.Local, runID, q.ID, runs.Reply{Value: json.RawMessage(`"` + answer + `"`)}); err != nil {
+				t.Fatal(err)
+			}
+			d.wait(runID)
+			w := d.read(draftID, runID)
+			if w.failure.Code != code {
+				t.Fatalf("%+v", w.failure)
+			}
+			if code != "" {
+				if !strings.Contains(w.draft.Content, "## ") {
+					t.Errorf("what was written is lost: %q", w.draft.Content)
+				}
+				return
+			}
+			d.checkModel(w)
+			if a.asked("plan") != 1 {
+				t.Errorf("%v", a.counts)
+			}
+		})
+	}
+}
+
+// A model that refuses ends the run with its reason, and the draft keeps what was written.
+func TestModelRefuses(t *testing.T) {
+	a := newAuthor("Heating", "The board")
+	a.section = func(title string, p []shown) llmtest.Turn {
+		turn := llmtest.Turn{Text: verbatim(p, 60)}
+		if title == "The board" {
+			turn.Err = llm.Failure(llm.CodeRefused, nil, "The model does not want to write about this.")
+		}
+		return turn
+	}
+	d := openWith(t, a)
+	w := d.write(draft.Wish{DocumentIDs: []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}})
+	if w.failure.Code != llm.CodeRefused || w.draft.Status != draft.Failed {
+		t.Fatalf("%+v, draft %s", w.failure, w.draft.Status)
+	}
+	if got := runs.Fold(w.log, "draft"); got != w.draft.Content {
+		t.Errorf("the draft has %q, what was streamed is %q", w.draft.Content, got)
+	}
+}
+
+// A judge may doubt what words alone let pass.
+func TestJudgeIsHeard(t *testing.T) {
+	a := newAuthor("Heating")
+	a.section = func(_ string, p []shown) llmtest.Turn {
+		return llmtest.Turn{Text: "A heat pump would nearly halve the cost of heating within ten years [p1]. The boiler of the library dates from 1987 and burns 31,000 litres of oil a year [p1]."}
+	}
+	script := a.model.Script
+	a.model.Script = func(n int, r llm.Request) llmtest.Turn {
+		if r.Schema != nil && r.Schema.Name == "judgement" {
+			return llmtest.Turn{Text: `{"label":"contradicted","quote":"A heat pump would halve the cost of heating within ten years."}`}
+		}
+		return script(n, r)
+	}
+	d := openWith(t, a)
+	d.writer.Judgements = d.store
+	w := d.write(draft.Wish{DocumentIDs: []string{d.add("heating.md", heating)}})
+	d.checkModel(w)
+	if strings.Contains(w.version.Content, "nearly halve") || !strings.Contains(w.version.Content, "31,000 litres") {
+		t.Errorf("the judge is not heard, or was asked about what stands there word for word:\n%s", w.version.Content)
+	}
+}

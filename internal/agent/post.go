@@ -91,12 +91,11 @@ func (r *round) do(ctx context.Context) (any, error) {
 			return nil, r.lostSource(ctx, err)
 		}
 	}
-	run := func() error { return postGraph.Run(ctx, r) }
 	var err error
 	if r.model == nil {
-		err = r.writer.work(ctx, run)
+		err = r.writer.work(ctx, func() error { return postGraph.Run(ctx, r) })
 	} else {
-		err = run()
+		err = r.withinBudget(ctx, func() error { return postGraph.Run(ctx, r) })
 	}
 	if err != nil {
 		return nil, r.lostSource(ctx, err)

@@ -31,7 +31,6 @@ type claim struct {
 	Text    string        `json:"text"`
 	Spans   []draft.Span  `json:"spans"`
 	Verdict draft.Verdict `json:"verdict"`
-	Hard    bool          `json:"hard,omitempty"` // a number, name, date or denial is not as in the source
 
 	extracted
 }

@@ -38,7 +38,8 @@ func (r *round) passage(ctx context.Context, n int) (string, source, error) {
 // tie ties a claim to the places in its evidence that say most of it, and puts its verdict.
 func (r *round) tie(ctx context.Context, c *claim, numbers []int) error {
 	var texts []string
-	for _, n := range numbers {
+	places := map[int]int{} // of texts, which span it is
+	for i, n := range numbers {
 		text, src, err := r.passage(ctx, n)
 		if err != nil {
 			return err
@@ -49,14 +50,22 @@ func (r *round) tie(ctx context.Context, c *claim, numbers []int) error {
 		if place.Span < 0 {
 			continue
 		}
+		places[i] = len(c.Spans)
 		c.Spans = append(c.Spans, draft.Span{
 			DocumentID: p.DocumentID, DocumentName: src.doc.Filename, PassageID: p.ID, Start: p.Start + place.Start, End: p.Start + place.End,
 			Quote: text[place.Start:place.End], Page: src.page(p.Start + place.Start),
 		})
 	}
 	v := cite.Verify(c.Text, texts, cite.Options{})
-	c.Verdict = draft.Verdict{Label: draft.Label(v.Label), Score: v.Score, Reasons: v.Reasons}
-	c.Hard = v.Hard
+	c.Verdict = draft.VerdictOf(v, texts)
+	c.Verdict.Evidence = nil // it says where in the texts; a reader has the quotes
+	if k, ok := places[v.Evidence.Span]; ok {
+		quote := c.Spans[k].Quote
+		if at := strings.Index(quote, texts[v.Evidence.Span][v.Evidence.Start:v.Evidence.End]); at >= 0 {
+			end := at + v.Evidence.End - v.Evidence.Start
+			c.Verdict.Evidence = &draft.Place{Span: k, Start: at, End: end, Quote: quote[at:end]}
+		}
+	}
 	return nil
 }
 
@@ -70,8 +79,11 @@ type verified struct {
 
 // doVerify is the node that proves every claim against the texts of its sources as they are stored, and says whether something must
 // be repaired.
-func (r *round) doVerify(context.Context) (string, []runs.NewEvent, error) {
+func (r *round) doVerify(ctx context.Context) (string, []runs.NewEvent, error) {
 	var events []runs.NewEvent
+	if err := r.judge(ctx); err != nil {
+		return "", nil, err
+	}
 	for i := range r.post.Pieces {
 		for k := range r.post.Pieces[i].Claims {
 			c := &r.post.Pieces[i].Claims[k]
@@ -87,6 +99,28 @@ func (r *round) doVerify(context.Context) (string, []runs.NewEvent, error) {
 		return nodeRepair, events, nil
 	}
 	return nodeFinish, events, nil
+}
+
+// judge has a model say what it makes of the claims, where the installation wants that. What it has said of a claim and its quotes
+// is kept, so that a later round asks for nothing twice.
+func (r *round) judge(ctx context.Context) error {
+	if r.model == nil || r.writer.Judgements == nil {
+		return nil
+	}
+	judge, ctx := NewJudge(r.model, r.writer.Judgements), r.paying(ctx)
+	var all []*claim
+	for i := range r.post.Pieces {
+		for k := range r.post.Pieces[i].Claims {
+			all = append(all, &r.post.Pieces[i].Claims[k])
+		}
+	}
+	return Each(ctx, len(all), r.writer.Parallel, func(ctx context.Context, i int) error {
+		v, err := judge.Judge(ctx, r.job.Run().Workspace, all[i].Text, all[i].Spans, all[i].Verdict)
+		if err == nil {
+			all[i].Verdict = v
+		}
+		return err
+	})
 }
 
 // checkExtract proves that a claim is its quote, but for the edits that were recorded.
@@ -123,7 +157,7 @@ func (c claim) bad() bool {
 	case draft.Supported:
 		return false
 	case draft.Partly:
-		return c.Hard
+		return c.Verdict.Hard
 	}
 	return true
 }

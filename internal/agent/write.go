@@ -216,7 +216,7 @@ func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(s
 		asked, kept.Saw = true, q.Messages
 		var a llm.Answer
 		var text strings.Builder
-		for d, err := range r.model.Stream(llm.WithPayer(ctx, llm.Payer{Workspace: r.job.Run().Workspace, RunID: r.job.Run().ID, UserID: r.wish.Author}), q) {
+		for d, err := range r.model.Stream(r.paying(ctx), q) {
 			if err != nil {
 				return nil, err
 			}
@@ -245,6 +245,11 @@ func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(s
 		return kept.Said, err
 	}
 	return kept.Said, hear(kept.Said.Text)
+}
+
+// paying says who pays for what a model is asked.
+func (r *round) paying(ctx context.Context) context.Context {
+	return llm.WithPayer(ctx, llm.Payer{Workspace: r.job.Run().Workspace, RunID: r.job.Run().ID, UserID: r.wish.Author, Grants: r.grants})
 }
 
 // used is the data of usage.

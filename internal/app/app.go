@@ -205,7 +205,10 @@ func (a *App) build(ctx context.Context, server bool) error {
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	a.web = webside.search(ingest.NewSnapshots(documents, a.store.Bus()), a.store)
 	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web,
-		Parallel: cfg.Writing.Sections, Busy: cfg.Storage.Workers, Flag: cfg.Writing.Unsupported == "flag"})
+		Parallel: min(cfg.Writing.Writers, 4), Busy: cfg.Storage.Workers, Flag: cfg.Writing.Unsupported == "flag"})
+	if cfg.Writing.Judge {
+		writer.Judgements = a.store
+	}
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{

@@ -126,8 +126,8 @@ type Budget struct {
 
 // Writing is how posts are written.
 type Writing struct {
-	Writers     int    `env:"BYLINE_WRITERS" default:"64" min:"1" max:"10000" doc:"Posts and answers that are written at the same time. One that waits for a model's words takes no processor."`
-	Sections    int    `env:"BYLINE_SECTIONS" default:"4" min:"1" max:"32" doc:"Sections of a post that a model writes at the same time."`
+	Writers     int    `env:"BYLINE_WRITERS" default:"64" min:"1" max:"10000" doc:"Posts and answers that are written at the same time. One that waits for a model's words takes no processor. Up to 4 sections of a post are written side by side, not more than this."`
+	Judge       bool   `env:"BYLINE_JUDGE" default:"false" doc:"Have the model that writes judge each of its sentences against what it quotes, too. It has to quote, is asked once for each sentence, and never lifts a number, name, date or denial that is not in the source."`
 	Unsupported string `env:"BYLINE_UNSUPPORTED" default:"cut" allowed:"cut flag" doc:"What becomes of a model's sentences that are not found in the sources even after it has corrected them: cut takes them out, flag leaves them with their verdict."`
 }
 

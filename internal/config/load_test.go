@@ -75,7 +75,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Search:  config.Search{Memory: 128 << 20, Embedder: "auto"},
 		Models:  config.Models{Provider: "auto", FirstTokenTimeout: time.Minute, IdleTimeout: 30 * time.Second, Timeout: 15 * time.Minute},
-		Writing: config.Writing{Writers: 64, Sections: 4, Unsupported: "cut"},
+		Writing: config.Writing{Writers: 64, Unsupported: "cut"},
 	}
 	if diff := cmp.Diff(want, cfg, cmpopts.IgnoreFields(config.Search{}, "_")); diff != "" {
 		t.Errorf("the defaults differ (-want +got):\n%s", diff)
