@@ -1,10 +1,6 @@
 package openai_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +9,6 @@ import (
 	"go.uber.org/goleak"
 
 	"byline/internal/driver/openai"
-	"byline/internal/fault"
 	"byline/internal/llm"
 	"byline/internal/llm/llmtest"
 )
@@ -405,9 +400,3 @@ func TestQuirks(t *testing.T) {
 		})
 	}
 }
-
-var _ = errors.New
-var _ = fmt.Sprint
-var _ = http.StatusOK
-var _ = fault.New
-var _ context.Context

@@ -293,7 +293,7 @@ func unfinished(b []byte) int {
 		if n > 3 || !utf8.RuneStart(tail[0]) || tail[0] < 0xc0 {
 			continue
 		}
-		if tail[0] == 0xed && n == 2 && tail[1] >= 0xa0 && tail[1] <= 0xaf {
+		if tail[0] == 0xed && n == 2 && tail[1] >= 0xa0 && tail[1] <= 0xbf {
 			return n
 		}
 		if !utf8.FullRune(tail) {

@@ -39,6 +39,7 @@ type Call struct {
 	Header http.Header
 	Body   []byte
 	At     time.Time
+	Remote string // address of the client: one for each connection
 
 	// What the body says.
 	Model    string
@@ -187,7 +188,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.list(w)
 		return
 	}
-	c := Call{Path: path, Header: r.Header.Clone(), Body: body, At: time.Now()}
+	c := Call{Path: path, Header: r.Header.Clone(), Body: body, At: time.Now(), Remote: r.RemoteAddr}
 	if wrong := c.read(r.Method); wrong != "" && !s.Lenient {
 		s.t.Errorf("a request that OpenAI would refuse: %s: %s", wrong, body)
 		Refuse(400, "invalid_request", wrong).write(s, w, r, c)
