@@ -3,6 +3,7 @@
 #
 #   TEST_REQUIRE=postgres,race   fail instead of leaving these out
 #   TEST_POSTGRES_URL=...        use this server (its databases named byline_test_* come and go); else one is started
+#   TEST_AIMOCK_URL=...          use this scripted model endpoint (scripts/aimock.sh); else one is started where Node is
 #   TEST_E5_DIR=...              a model for the encoder's tests; else the one that scripts/e5.sh has installed
 #   TEST_MODEL2VEC_DIR=...       a table for the loader's tests; else the one that scripts/model2vec.sh has installed
 #   TEST_INSTALL=0               install nothing, even as root
@@ -14,8 +15,10 @@ cd "$(dirname "$0")/.."
 left_out=$(mktemp)
 output=$(mktemp)
 own_postgres=
+own_aimock=
 finish() {
 	[ -z "$own_postgres" ] || scripts/postgres.sh stop
+	[ -z "$own_aimock" ] || scripts/aimock.sh stop
 	rm -f "$left_out" "$output"
 }
 trap finish EXIT
@@ -39,6 +42,17 @@ if [ -z "${TEST_POSTGRES_URL:-}" ]; then
 		export TEST_POSTGRES_URL
 	else
 		leave_out postgres "${why//$'\n'/ }"
+	fi
+fi
+
+if [ -z "${TEST_AIMOCK_URL:-}" ]; then
+	export AIMOCKTEST_DIR="${TMPDIR:-/tmp}/byline-test-aimock-$$"
+	if why=$({ [ "${TEST_INSTALL:-1}" = 0 ] || scripts/aimock.sh install; } 2>&1) && why=$(scripts/aimock.sh start 2>&1); then
+		own_aimock=1
+		TEST_AIMOCK_URL=$(scripts/aimock.sh url)
+		export TEST_AIMOCK_URL
+	else
+		leave_out aimock "${why//$'\n'/ }"
 	fi
 fi
 
