@@ -49,6 +49,7 @@ type system struct {
 	t      *testing.T
 	app    *app.App
 	url    string
+	server *httptest.Server
 	router routers.Router
 }
 
@@ -78,7 +79,7 @@ func open(t *testing.T, dir string, settings ...string) *system {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(a.Handler())
-	s := &system{t: t, app: a, url: srv.URL}
+	s := &system{t: t, app: a, url: srv.URL, server: srv}
 	t.Cleanup(func() { s.close(srv) })
 	s.loadSpec()
 	return s
