@@ -323,9 +323,12 @@ func TestEmbedderOfAService(t *testing.T) {
 	}
 	const first = "openai/text-embedding-3-small/8"
 	ann.await("the space", func() bool { return space(ann, first) == "serving" })
+	for i := range 4 { // a scale of its own needs something to compare with
+		ann.document(fmt.Sprintf("%d.md", i), fmt.Sprintf("Something else, number %d.\n", i))
+	}
 	ann.document("a.md", "# One\n\nThe roof of the library leaks.\n")
 	ask := obj{"query": "One\nOne\n\nThe roof of the library leaks.", "mode": "semantic"} // as it is embedded
-	if hits := ann.want(200, "POST", "/api/v1/documents/search", ask).list("results"); len(hits) != 1 {
+	if hits := ann.want(200, "POST", "/api/v1/documents/search", ask).list("results"); len(hits) == 0 || !strings.Contains(fmt.Sprint(hits[0]), "roof") {
 		t.Errorf("%d hits by meaning", len(hits))
 	}
 	if state := ann.dependency("embedder"); state != "ok" {
@@ -341,7 +344,7 @@ func TestEmbedderOfAService(t *testing.T) {
 		t.Errorf("the space is %q", state)
 	}
 	r := ann.want(200, "POST", "/api/v1/documents/search", obj{"query": "roof"})
-	if len(r.list("results")) != 1 || fmt.Sprint(r.list("degraded")) != "[embedder_unavailable]" {
+	if len(r.list("results")) == 0 || fmt.Sprint(r.list("degraded")) != "[embedder_unavailable]" {
 		t.Errorf("%s", r.raw)
 	}
 	if state := ann.dependency("embedder"); state != "down" {
@@ -361,7 +364,7 @@ func TestEmbedderThatIsAwayAtFirst(t *testing.T) {
 	sys := open(t, t.TempDir(), "OLLAMA_BASE_URL=http://127.0.0.1:1", "BYLINE_EMBEDDER=ollama", "BYLINE_REGISTRATION=open")
 	ann := sys.register("ann@example.org")
 	ann.document("a.md", "# One\n\nThe roof of the library leaks.\n")
-	if hits := ann.want(200, "POST", "/api/v1/documents/search", obj{"query": "roof"}).list("results"); len(hits) != 1 {
+	if hits := ann.want(200, "POST", "/api/v1/documents/search", obj{"query": "roof"}).list("results"); len(hits) == 0 || !strings.Contains(fmt.Sprint(hits[0]), "roof") {
 		t.Errorf("%d hits", len(hits))
 	}
 	if state := ann.dependency("embedder"); state != "down" {
