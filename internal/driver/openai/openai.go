@@ -1,7 +1,7 @@
 // Package openai speaks to endpoints that are compatible with OpenAI's API: models that write, and embedders. Ollama is a preset of it.
 //
 // It needs three paths of that API: chat/completions, models and embeddings. Its client is net/http, and it decodes streams by
-// itself; docs/adr/0011-models.md says why.
+// itself; docs/adr/0012-models.md says why.
 package openai
 
 import (
