@@ -78,7 +78,7 @@ func (v *victim) start() {
 	os.Remove(filepath.Join(v.dir, "serve.json")) //nolint:errcheck // of the one that was killed
 	v.cmd = exec.Command(v.bin, "serve", "--data", v.dir, "--listen", "127.0.0.1:0")
 	v.cmd.Dir = v.dir
-	v.cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + v.dir}, v.settings)
+	v.cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + v.dir, "DEFAULT_LLM_PROVIDER=offline"}, v.settings) // whatever model runs on this machine
 	var log bytes.Buffer
 	v.cmd.Stderr = &log
 	if err := v.cmd.Start(); err != nil {
