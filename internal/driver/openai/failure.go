@@ -145,8 +145,12 @@ func (e *Endpoint) hide(text string) string {
 	return text
 }
 
-// retryAfter reads how long a provider wants to be left alone: in milliseconds, in seconds, or as a date.
+// retryAfter reads how long a provider wants to be left alone: in milliseconds, in seconds, or as a date. A date is by the
+// provider's clock, which its answer tells: ours may be minutes off.
 func retryAfter(h http.Header, now time.Time) time.Duration {
+	if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = theirs
+	}
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e9 {
 		return time.Duration(ms * float64(time.Millisecond))
 	}

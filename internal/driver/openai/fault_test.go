@@ -98,6 +98,7 @@ func TestStatuses(t *testing.T) {
 		{name: "rejected", reply: llmtest.Refuse(400, "invalid_value", "messages[0] is odd"), code: llm.CodeRejected, kind: fault.Invalid},
 		{name: "rejected in other words", reply: llmtest.Reply{Status: 422, Header: map[string]string{}, Body: `{"detail":"messages is odd"}`}, code: llm.CodeRejected, kind: fault.Invalid},
 		{name: "busy until a date", reply: llmtest.Busy(in(30 * time.Second)), code: llm.CodeRateLimited, kind: fault.Unavailable, after: 30 * time.Second},
+		{name: "busy until a date of another clock", reply: header(llmtest.Busy(in(330*time.Second)), "Date", in(300*time.Second)), code: llm.CodeRateLimited, kind: fault.Unavailable, after: 30 * time.Second},
 		{name: "busy until a date that was", reply: llmtest.Busy(in(-time.Hour)), code: llm.CodeRateLimited, kind: fault.Unavailable},
 		{name: "busy for odd words", reply: llmtest.Busy("soon"), code: llm.CodeRateLimited, kind: fault.Unavailable},
 		{name: "busy for a part of a second", reply: llmtest.Busy("1.5"), code: llm.CodeRateLimited, kind: fault.Unavailable, after: 1500 * time.Millisecond},
@@ -296,6 +297,12 @@ func TestDialects(t *testing.T) {
 	}
 	if _, err := ask(t, m, request); err != nil || s.Count() != 7 {
 		t.Errorf("%v; the second time it took %d calls", err, s.Count()-6)
+	}
+	// An endpoint that contradicts itself is not asked for ever.
+	s.Script(llmtest.Replies(refuse("max_tokens, max_completion_tokens")))
+	before := s.Count()
+	if _, err := ask(t, endpoint(t, s).Open("fake-1"), request); llm.CodeOf(err) != llm.CodeRejected || s.Count() != before+6 {
+		t.Errorf("%v after %d calls", err, s.Count()-before)
 	}
 	// What cannot be said in another way is rejected.
 	s.Script(llmtest.Replies(refuse("temperature")))

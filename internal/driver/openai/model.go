@@ -52,7 +52,8 @@ func (m *model) Stream(caller context.Context, r llm.Request) iter.Seq2[llm.Delt
 // open sends the request until the endpoint takes it: what it does not know is left out or said in another way.
 func (m *model) open(s *stream, r llm.Request) (*http.Response, error) {
 	d := m.e.dialect(m.name)
-	for {
+	const most = 6 // ways: there are five things to learn, and an endpoint may contradict itself
+	for n := 1; ; n++ {
 		way := d.now()
 		q, err := m.e.request(s.ctx, http.MethodPost, "/chat/completions", way.write(m.name, r))
 		if err != nil {
@@ -68,7 +69,7 @@ func (m *model) open(s *stream, r llm.Request) (*http.Response, error) {
 		}
 		f := refused(a)
 		a.Body.Close()
-		if !d.learn(way, f, r) {
+		if n == most || !d.learn(way, f, r) {
 			return nil, m.e.rejected(f, m.name)
 		}
 	}
