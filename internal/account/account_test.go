@@ -146,7 +146,7 @@ func TestLogin(t *testing.T) {
 			a, _ := service(t, s, func(o *account.Options) { o.PasswordHash = method })
 			u := first(t, a)
 			stored, err := s.User(t.Context(), u.ID)
-			if err != nil || strings.Contains(stored.PasswordHash, password) || !strings.HasPrefix(stored.PasswordHash, map[string]string{account.Argon2id: "$argon2id$v=19$m=19456,t=2,p=1$", account.Bcrypt: "$2a$12$"}[method]) {
+			if err != nil || strings.Contains(stored.PasswordHash, password) || !strings.HasPrefix(stored.PasswordHash, map[string]string{account.Argon2id: "$argon2id$v=19$m=19456,t=4,p=1$", account.Bcrypt: "$2a$12$"}[method]) {
 				t.Fatalf("stored %q, %v", stored.PasswordHash, err)
 			}
 			tokens, err := a.Login(t.Context(), " ANN@example.org", password)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"time"
 
 	"byline/internal/document"
 	"byline/internal/draft"
@@ -111,6 +112,21 @@ var errChanged = errors.New("sources changed")
 // A round works on the sources as they are. When one of them goes, or its text is replaced, while the round goes on, what was
 // streamed is taken back and another round begins with those that are left.
 func (w *Writer) Handle(ctx context.Context, job *runs.Job) (any, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, fault.New(fault.Invalid, "took_too_long", "The writing took more than %s and was ended. The draft keeps what was written; shorten the post, or choose a faster model.", longest))
+	defer cancel()
+	result, err := w.handle(ctx, job)
+	if err != nil && ctx.Err() != nil {
+		if late, ok := errors.AsType[*fault.Error](context.Cause(ctx)); ok {
+			return nil, late.Because(err)
+		}
+	}
+	return result, err
+}
+
+// longest is how long a writer may work on a post at a stretch; the time that a person takes to answer does not count.
+const longest = 2 * time.Hour
+
+func (w *Writer) handle(ctx context.Context, job *runs.Job) (any, error) {
 	var wish draft.Wish
 	if err := json.Unmarshal(job.Run().Input, &wish); err != nil {
 		return nil, fmt.Errorf("read wish: %w", err)

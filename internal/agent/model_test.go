@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -512,5 +513,33 @@ func TestJudgeIsHeard(t *testing.T) {
 	d.checkModel(w)
 	if strings.Contains(w.version.Content, "nearly halve") || !strings.Contains(w.version.Content, "31,000 litres") {
 		t.Errorf("the judge is not heard, or was asked about what stands there word for word:\n%s", w.version.Content)
+	}
+}
+
+// A post is written in the language of its sources, or in the one that is asked for.
+func TestLanguageOfThePost(t *testing.T) {
+	korean, err := os.ReadFile("testdata/도서관.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ name, source, asked, want string }{
+		{"as the sources", string(korean), "", "Korean"}, {"as asked", heating, "ko", "Korean"}, {"by its tag", heating, "xx-YY", "xx-YY"}, {"English", heating, "", "English"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := newAuthor("Heating 비용")
+			a.section = func(_ string, p []shown) llmtest.Turn {
+				return llmtest.Turn{Text: "보수 공사에는 모두 17억 4천만 원이 들었다 [p1]. " + verbatim(p, 40)}
+			}
+			d := openWith(t, a)
+			w := d.write(draft.Wish{DocumentIDs: []string{d.add("a.md", tc.source)}, Brief: draft.Brief{Language: tc.asked}})
+			for _, r := range a.model.Asked() {
+				if !strings.Contains(r.Messages[0].Content, " in "+tc.want) {
+					t.Errorf("%s is not told to write in %s", r.Purpose, tc.want)
+				}
+			}
+			if tc.source != heating && !strings.Contains(w.version.Content, "보수 공사에는 모두 17억 4천만 원이 들었다.") {
+				t.Errorf("a Korean sentence of the sources is lost:\n%s", w.version.Content)
+			}
+		})
 	}
 }
