@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"flag"
@@ -75,7 +76,55 @@ func main() {
 	engines[2].ask = withFTS5(filepath.Join(dir, "fts5.db"), all)
 	engines[2].built = proc.Own() - began
 	measure(engines)
+	plain := &engine{name: "plain BM25 over all passages", share: 10, ask: reference(all)}
+	engines = append(engines, plain)
+	plain.found = map[string][]string{}
+	began = proc.Own()
+	for _, q := range draw(*questions)[:*questions/plain.share] {
+		plain.found[strings.Join(q, " ")] = plain.ask(q)
+	}
+	plain.took = []float64{(proc.Own() - began).Seconds() * 1e3 / float64(len(plain.found))}
 	report(held, engines)
+}
+
+// reference scores every passage as the formula says (k1 1.2, b .75).
+func reference(all []document.Passage) func([]string) []string {
+	counts, lengths := make([]map[string]int, len(all)), make([]int, len(all))
+	frequency := map[string]int{}
+	total := 0
+	for i, p := range all {
+		counts[i] = map[string]int{}
+		for _, t := range terms(p) {
+			if counts[i][t]++; counts[i][t] == 1 {
+				frequency[t]++
+			}
+			lengths[i]++
+			total++
+		}
+	}
+	mean := float64(total) / float64(len(all))
+	return func(terms []string) (ids []string) {
+		type scored struct {
+			id    string
+			score float64
+		}
+		var list []scored
+		for i, p := range all {
+			score := 0.0
+			for _, t := range terms {
+				tf, df := float64(counts[i][t]), float64(frequency[t])
+				if tf > 0 {
+					score += math.Log(1+(float64(len(all))-df+.5)/(df+.5)) * (tf / (tf + 1.2*(1-.75+.75*float64(lengths[i])/mean)))
+				}
+			}
+			list = append(list, scored{p.ID, score})
+		}
+		slices.SortFunc(list, func(a, b scored) int { return cmp.Or(cmp.Compare(b.score, a.score), strings.Compare(a.id, b.id)) })
+		for _, s := range list[:best] {
+			ids = append(ids, s.id)
+		}
+		return ids
+	}
 }
 
 // read gives the passages of a library in the order of their documents.

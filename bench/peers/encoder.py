@@ -33,6 +33,7 @@ def pooled(torch, attention="sdpa"):
 
 
 def export(path):
+    import onnx
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer
@@ -44,7 +45,7 @@ def export(path):
     fused = optimizer.optimize_model(float32, model_type="bert", num_heads=12, hidden_size=384, use_gpu=False)
     print(fused.get_fused_operator_statistics(), file=sys.stderr)
     fused.save_model_to_file(float32)
-    quantize_dynamic(float32, path, per_channel=True, weight_type=QuantType.QInt8)
+    quantize_dynamic(float32, path, per_channel=True, weight_type=QuantType.QInt8, extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
 
 
 def load(name):
