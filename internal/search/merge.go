@@ -96,6 +96,10 @@ func (m *Merger) merge(ctx context.Context, c Crowd) error {
 		with = append(with, s)
 		return nil
 	})
+	if d, ok := errors.AsType[*damagedError](err); ok {
+		m.log.Error("a segment of the index is damaged and is built again", "workspace", c.Workspace, "segment", d.segment, "error", d.cause)
+		return m.store.Condemn(ctx, c.Workspace, d.segment)
+	}
 	if err != nil {
 		return fmt.Errorf("merge %d segments: %w", len(chosen), err)
 	}
@@ -141,12 +145,20 @@ func mergeData(space string, infos []SegmentInfo, data [][]byte, emit func(Segme
 	})
 }
 
+// damagedError says which segment cannot be read.
+type damagedError struct {
+	segment string
+	cause   error
+}
+
+func (d *damagedError) Error() string { return fmt.Sprintf("segment %s: %v", d.segment, d.cause) }
+
 func open[S any](infos []SegmentInfo, data [][]byte, read func([]byte) (S, error)) ([]part[S], error) {
 	parts := make([]part[S], len(infos))
 	for i, info := range infos {
 		s, err := read(data[i])
 		if err != nil {
-			return nil, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
+			return nil, &damagedError{info.ID, err}
 		}
 		parts[i] = part[S]{info, s}
 	}

@@ -207,6 +207,8 @@ type Store interface {
 	Vectors(ctx context.Context, space string, passageIDs []string) (map[string][]float32, error)
 	// SegmentData gives a segment's bytes; one that was merged away meanwhile is fault.Missing("segment").
 	SegmentData(ctx context.Context, ws ident.Workspace, id string) ([]byte, error)
+	// Condemn hides a damaged segment, and lets its documents be put into its index anew.
+	Condemn(ctx context.Context, ws ident.Workspace, id string) error
 	// Live joins passages to live rows: those whose document is gone, or of another generation than readers see, are left out.
 	Live(ctx context.Context, ws ident.Workspace, passageIDs []string) (map[string]Live, error)
 	// Admitted gives the ids of the documents that the filters admit, among ids unless that is nil.
