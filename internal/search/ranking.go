@@ -66,6 +66,7 @@ type ranking struct {
 	lowest   float64            // of cosines
 	fused    []fuse.Fused
 	degraded []string
+	filtered []Filtered
 }
 
 // leg is one way of searching and what it found.
@@ -93,6 +94,9 @@ func (r *ranking) search(ctx context.Context) error {
 		return err
 	}
 	r.terms = lexical.Query(r.Text, languages...)
+	if r.documents != nil && len(r.documents) == 0 {
+		return nil
+	}
 	done := make(chan error, 1)
 	go func() { done <- r.byMeaning(ctx) }()
 	if r.Mode != Semantic && len(r.terms) > 0 {
@@ -120,6 +124,9 @@ func (r *ranking) search(ctx context.Context) error {
 		if err := r.move(ctx); err != nil {
 			return err
 		}
+	}
+	if err := r.onPages(ctx); err != nil {
+		return err
 	}
 	if r.Diversity > 0 {
 		return r.diversify(ctx)
@@ -359,7 +366,14 @@ func (r *ranking) hits(ctx context.Context) ([]Hit, error) {
 		for _, f := range r.fused[begin:end] {
 			l, ok := live[f.ID]
 			p := l.Passage
-			if !ok || len(hits) == r.TopK || texts[p.Hash] || !r.Filters.onPages(p) || r.PerDocument > 0 && per[p.DocumentID] == r.PerDocument {
+			switch {
+			case !ok || len(hits) == r.TopK:
+				continue
+			case texts[p.Hash]:
+				r.leaveOut(l, SameText)
+				continue
+			case r.PerDocument > 0 && per[p.DocumentID] == r.PerDocument:
+				r.leaveOut(l, PerDocument)
 				continue
 			}
 			per[p.DocumentID]++

@@ -61,7 +61,7 @@ type Filters struct {
 	Types     []string
 	Tags      []string
 	Languages []string
-	From, To  time.Time // of the document's creation
+	From, To  time.Time // of the document's creation; To is the first moment that is too late
 	// PageFrom and PageTo admit passages that stand, in part at least, on these pages (1-based, 0 is no bound). Passages of
 	// documents without pages are not among them.
 	PageFrom, PageTo int
@@ -123,6 +123,8 @@ type Answer struct {
 	Total    int      // how many passages match, counted up to 100
 	Engine   string   // that answered: elasticsearch, chroma or embedded
 	Degraded []string // what could not be used, in words for machines
+	// Filtered are passages that would answer and were left out, with why; only with Question.Explain, and the best of them.
+	Filtered []Filtered
 }
 
 // Candidate is a passage that an index proposes.
