@@ -51,6 +51,9 @@ func main() {
 	dir, err := os.MkdirTemp("", "byline-bench-*")
 	proc.Check(err)
 	defer os.RemoveAll(dir)
+	first := proc.Start(*binary, dir, "18024") // the first account has the first workspace
+	first.Register()
+	first.Stop()
 	ctx := context.Background()
 	made := library.Vectors()
 	made.Evenly = *evenly
@@ -198,7 +201,7 @@ func recall(d *data, which int, found [][]string) float64 {
 func resident(dir string) float64 {
 	s := proc.Start(*binary, dir, "18024", "BYLINE_LIMITS=off")
 	defer s.Stop()
-	s.Register()
+	s.Login()
 	for i := range 200 {
 		s.Call("POST", "/api/v1/documents/search", fmt.Sprintf(`{"query":"what does question %d ask","mode":"semantic"}`, i))
 	}

@@ -46,14 +46,14 @@ func TestMain(m *testing.M) {
 // system is a whole Byline behind a real listener. Every answer that its clients read is held against the OpenAPI
 // document that it serves.
 type system struct {
-	t      *testing.T
+	t      testing.TB
 	app    *app.App
 	url    string
 	router routers.Router
 }
 
 // warm gives a system a compiled PDF engine, for tests that read PDFs.
-func warm(t *testing.T, dir string) {
+func warm(t testing.TB, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func warm(t *testing.T, dir string) {
 }
 
 // open starts a system in dir with settings such as "BYLINE_REGISTRATION=open".
-func open(t *testing.T, dir string, settings ...string) *system {
+func open(t testing.TB, dir string, settings ...string) *system {
 	t.Helper()
 	environ := append([]string{"BYLINE_DATA=" + dir}, settings...)
 	cfg, _, err := config.Load(config.Sources{Environ: environ, Dir: t.TempDir()})
@@ -144,7 +144,7 @@ type obj = map[string]any
 
 // reply is an answer.
 type reply struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	raw    []byte
