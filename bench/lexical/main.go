@@ -35,8 +35,8 @@ import (
 
 var (
 	passages  = flag.Int("passages", 100_000, "passages")
-	questions = flag.Int("questions", 200, "questions of a round; FTS5 gets a tenth of them")
-	rounds    = flag.Int("rounds", 5, "rounds, in which all take turns; medians are printed")
+	questions = flag.Int("questions", 100, "questions of a round; FTS5 gets a tenth of them")
+	rounds    = flag.Int("rounds", 10, "rounds, in which all take turns; the least of each is printed")
 )
 
 const best = 10 // that are asked for
@@ -305,7 +305,7 @@ func measure(engines []*engine) {
 }
 
 func report(held int, engines []*engine) {
-	own := proc.Median(engines[0].took)
+	own := proc.Least(engines[0].took)
 	fmt.Printf("%d passages, %d questions of 3 words, the best %d, load %s\n\n", held, *questions, best, proc.Load())
 	fmt.Println("| | CPU a question | : byline | built in, CPU, with analysis | of the best 10 also in byline's |\n|---|---|---|---|---|")
 	for _, e := range engines {
@@ -317,7 +317,7 @@ func report(held int, engines []*engine) {
 				}
 			}
 		}
-		took := proc.Median(e.took)
+		took := proc.Least(e.took)
 		built := "-"
 		if e.built > 0 {
 			built = fmt.Sprintf("%.1f s", e.built.Seconds())

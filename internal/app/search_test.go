@@ -230,7 +230,7 @@ func TestSearchByMeaning(t *testing.T) {
 		}
 	}
 	leg := func(r reply, name string) obj { return r.list("results")[0].(obj)["explain"].(obj)[name].(obj) }
-	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true})
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true, "fusion": "rrf"})
 	if l, v := leg(r, "lexical"), leg(r, "vector"); l["weight"] != .6 || v["weight"] != .4 || l["rank"] != 1.0 || v["rank"] != 1.0 || v["score"].(float64) < .3 {
 		t.Errorf("%s", r.raw)
 	}
@@ -263,7 +263,7 @@ func TestSearchByTable(t *testing.T) {
 	if got := p.found(obj{"query": meant, "mode": "semantic", "top_k": 1}); got != "music.md" {
 		t.Errorf("by meaning: %s", got)
 	}
-	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true})
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true, "fusion": "rrf"})
 	hit := r.list("results")[0].(obj)
 	if leg := hit["explain"].(obj)["vector"].(obj); hit["document_name"] != "heating.md" || leg["weight"] != .4 || leg["rank"] != 1.0 {
 		t.Errorf("%s", r.raw)

@@ -234,6 +234,9 @@ func Median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
+// Least of values: of measurements of CPU the one that other programs touched least, who share caches and the core.
+func Least(v []float64) float64 { return slices.Min(v) }
+
 // Check ends the program at an error.
 func Check(err error) {
 	if err != nil {
