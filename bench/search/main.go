@@ -100,6 +100,9 @@ func built(dir string, passages int) (f filled) {
 	note := filepath.Join(dir, "filled.json")
 	if data, err := os.ReadFile(note); err == nil {
 		proc.Check(json.Unmarshal(data, &f))
+		l := library.Open(filepath.Join(dir, "data"), library.Vectors())
+		l.Merge() // what an interrupted run has left
+		l.Close()
 		return f
 	}
 	if *profile != "" {

@@ -108,17 +108,9 @@ func (l *Library) Fill(ws ident.Workspace, passages, bytes int, seed uint64) (he
 	return held
 }
 
-// Merge joins segments until there is nothing to join.
+// Merge joins segments until there is nothing to join, as a server does beside its other work.
 func (l *Library) Merge() {
-	m := search.NewMerger(l.Store, quiet)
-	for range 100 {
-		list, err := l.Store.Crowded(context.Background(), 8, 2<<20)
-		proc.Check(err)
-		if len(list) == 0 {
-			return
-		}
-		proc.Check(m.Once(context.Background()))
-	}
+	proc.Check(search.NewMerger(l.Store, quiet).Once(context.Background()))
 }
 
 // Close stops what works on it.
