@@ -64,7 +64,11 @@ func scale(passages int) {
 	disk := size(dir)
 	s := proc.Start(*binary, dir, "18020", "BYLINE_LIMITS=off", "GOMAXPROCS=1", fmt.Sprintf("BYLINE_SEARCH_MEMORY=%dMiB", *memory))
 	defer s.Stop()
-	s.Register()
+	if l.opened {
+		s.Login()
+	} else {
+		s.Register()
+	}
 	for _, mode := range []string{"lexical", "semantic", "hybrid"} {
 		ask(s, mode, 20) // brings the segments
 		began := s.CPU()
@@ -90,9 +94,10 @@ func folder(name string) (dir string, done func()) {
 
 // filled says how a library came to be.
 type filled struct {
-	Held int
-	CPU  time.Duration
-	Wall time.Duration
+	Held   int
+	opened bool // it was there, and had an account
+	CPU    time.Duration
+	Wall   time.Duration
 }
 
 // built fills a library, unless that was done before.
@@ -103,6 +108,7 @@ func built(dir string, passages int) (f filled) {
 		l := library.Open(filepath.Join(dir, "data"), library.Vectors())
 		l.Merge() // what an interrupted run has left
 		l.Close()
+		f.opened = true
 		return f
 	}
 	if *profile != "" {
