@@ -7,13 +7,14 @@ BINARY := bin/byline
 ASSETS := internal/web/assets/built.json
 DATA   ?= ./byline-data
 SEEDS  ?= 200
+FUZZ   ?= 1000000x
 
 # The packages whose tests hold a file that is made from the code.
 GENERATED = $$(grep -rl --include='*_test.go' 'func TestGenerated' internal | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build web test check cover engines bench torture generate clean
+.PHONY: help run build web test check cover engines bench torture fuzz generate clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,13 +52,17 @@ cover: web ## statement coverage of all Go code, of the binary and its child too
 engines: ## tests against real search engines: Chroma, Elasticsearch 8 and 9, OpenSearch 3; needs Node, Maven and a JDK 21
 	@scripts/engines.sh
 
-bench: bench-http bench-pdf bench-events ## measure what bench/README.md describes, beside other programs
+bench: bench-http bench-pdf bench-events bench-lexical bench-vectors ## measure what bench/README.md describes, beside other programs
 
 bench-%: build
 	cd bench && go run ./$*
 
-torture: ## kill -9 at 200 random moments of upload, processing and writing (SEEDS=n), and under 120 readers
+torture: fuzz ## kill -9 at 200 random moments of upload, processing and writing (SEEDS=n), and under 120 readers; and fuzz
 	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./cmd/byline
+
+fuzz: ## a million made-up questions to search (FUZZ=1000000x, or a time: FUZZ=60s), and as many through the driver of Elasticsearch
+	go test -run '^$$' -fuzz '^FuzzSearch$$' -fuzztime $(FUZZ) ./internal/app
+	go test -run '^$$' -fuzz '^FuzzQuestions$$' -fuzztime $(FUZZ) ./internal/driver/elastic
 
 generate: ## write the files that are made from the code: configuration page, .env.example, OpenAPI, schema snapshots
 	go test -count=1 -run '^TestGenerated' $(GENERATED) -args -update

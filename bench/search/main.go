@@ -12,35 +12,24 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
+	"byline/bench/internal/library"
 	"byline/bench/internal/paper"
 	"byline/bench/internal/proc"
-	"byline/internal/account"
-	"byline/internal/blob"
-	"byline/internal/document"
-	"byline/internal/driver/localfs"
-	"byline/internal/engine/embed"
 	"byline/internal/engine/embed/encoder"
-	"byline/internal/engine/extract"
 	"byline/internal/ident"
-	"byline/internal/ingest"
-	"byline/internal/runs"
 	"byline/internal/search"
-	"byline/internal/store"
 )
 
 var (
@@ -49,6 +38,8 @@ var (
 	sizes     = flag.String("passages", "10000,100000", "sizes of libraries; 1000000 takes half an hour and 15 GB of disk")
 	questions = flag.Int("questions", 300, "questions of each kind")
 	memory    = flag.Int("memory", 1024, "BYLINE_SEARCH_MEMORY in MiB")
+	keep      = flag.String("keep", "", "folder in which libraries stay, to be asked again without being filled again")
+	profile   = flag.String("profile", "", "file for a CPU profile of filling")
 )
 
 func main() {
@@ -67,28 +58,76 @@ func main() {
 }
 
 func scale(passages int) {
-	dir, err := os.MkdirTemp("", "byline-bench-*")
-	proc.Check(err)
-	defer os.RemoveAll(dir)
-	l := open(filepath.Join(dir, "data"))
-	before := cpu()
-	held := l.fill(ident.Local, passages, 1<<16, 0)
-	l.merge()
-	built := cpu() - before
-	l.close()
+	dir, done := folder(strconv.Itoa(passages))
+	defer done()
+	l := built(dir, passages)
 	disk := size(dir)
 	s := proc.Start(*binary, dir, "18020", "BYLINE_LIMITS=off", "GOMAXPROCS=1", fmt.Sprintf("BYLINE_SEARCH_MEMORY=%dMiB", *memory))
 	defer s.Stop()
-	s.Register()
+	if l.opened {
+		s.Login()
+	} else {
+		s.Register()
+	}
 	for _, mode := range []string{"lexical", "semantic", "hybrid"} {
 		ask(s, mode, 20) // brings the segments
 		began := s.CPU()
 		took := ask(s, mode, *questions)
 		each := (s.CPU() - began) / time.Duration(*questions)
 		_, rss := s.RSS()
-		fmt.Printf("| %d | %.0f s | %.2f GB | %s | %.2f ms | %.2f ms | %.2f ms | %.0f MB |\n", held, built.Seconds(), disk/1e9, mode,
+		fmt.Printf("| %d | %.0f s | %.2f GB | %s | %.2f ms | %.2f ms | %.2f ms | %.0f MB |\n", l.Held, l.CPU.Seconds(), disk/1e9, mode,
 			ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(each), rss)
 	}
+}
+
+// folder gives a place for a library, and what is to be done at the end.
+func folder(name string) (dir string, done func()) {
+	if *keep != "" {
+		dir = filepath.Join(*keep, name)
+		proc.Check(os.MkdirAll(dir, 0o700))
+		return dir, func() {}
+	}
+	dir, err := os.MkdirTemp("", "byline-bench-*")
+	proc.Check(err)
+	return dir, func() { os.RemoveAll(dir) }
+}
+
+// filled says how a library came to be.
+type filled struct {
+	Held   int
+	opened bool // it was there, and had an account
+	CPU    time.Duration
+	Wall   time.Duration
+}
+
+// built fills a library, unless that was done before.
+func built(dir string, passages int) (f filled) {
+	note := filepath.Join(dir, "filled.json")
+	if data, err := os.ReadFile(note); err == nil {
+		proc.Check(json.Unmarshal(data, &f))
+		l := library.Open(filepath.Join(dir, "data"), library.Vectors())
+		l.Merge() // what an interrupted run has left
+		l.Close()
+		f.opened = true
+		return f
+	}
+	if *profile != "" {
+		w, err := os.Create(*profile)
+		proc.Check(err)
+		defer w.Close()
+		proc.Check(pprof.StartCPUProfile(w))
+		defer pprof.StopCPUProfile()
+	}
+	l := library.Open(filepath.Join(dir, "data"), library.Vectors())
+	before, began := proc.Own(), time.Now()
+	f.Held = l.Fill(ident.Local, passages, 1<<16, 0)
+	l.Merge()
+	f.CPU, f.Wall = proc.Own()-before, time.Since(began)
+	l.Close()
+	data, err := json.Marshal(f)
+	proc.Check(err)
+	proc.Check(os.WriteFile(note, data, 0o600))
+	return f
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -118,135 +157,24 @@ func question(r *rand.Rand) string {
 	return strings.Join(words, " ")
 }
 
-// library is a library that is filled in this process.
-type library struct {
-	store  *store.Store
-	blobs  *localfs.Store
-	spaces *search.Spaces
-	worker *runs.Worker
-	ended  sync.WaitGroup
-}
-
-var quiet = slog.New(slog.DiscardHandler)
-
-func open(dir string) *library {
-	proc.Check(os.MkdirAll(dir, 0o700))
-	s, err := store.Open(context.Background(), store.Options{Path: filepath.Join(dir, "byline.db")})
-	proc.Check(err)
-	blobs, err := localfs.Open(dir)
-	proc.Check(err)
-	e, err := encoder.Builtin()
-	proc.Check(err)
-	l := &library{store: s, blobs: blobs, spaces: search.NewSpaces(s, clusters{e.Space()}, nil, quiet)}
-	proc.Check(l.spaces.Offer(context.Background()))
-	p := ingest.New(s, blobs, map[string]ingest.Extractor{string(extract.PlainText): func(_ context.Context, f blob.File, _ int64, sink extract.Sink) error {
-		b, err := io.ReadAll(f)
-		if err != nil {
-			return err
-		}
-		return extract.Plain(string(b), sink)
-	}}, l.spaces.Wanted)
-	l.worker = runs.NewWorker(s, s.Bus(), runs.WorkerOptions{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		Handlers: map[runs.Kind]runs.Handler{runs.KindProcess: {Do: p.Handle, Limit: runtime.GOMAXPROCS(0)}},
-		Ended: func(_ runs.Run, st runs.Status) {
-			if st != runs.Completed {
-				panic("a document " + st)
-			}
-			l.ended.Done()
-		}})
-	l.worker.Start()
-	return l
-}
-
-// fill adds documents of a size until there are so many passages, and tells how many there are.
-func (l *library) fill(ws ident.Workspace, passages, bytes int, seed uint64) (held int) {
-	ctx := context.Background()
-	documents := document.New(l.store, l.blobs, document.Limits{Bytes: 1 << 30})
-	for held < passages {
-		var list []string
-		for range max(1, min(64, (passages-held)*1500/bytes)) {
-			l.ended.Add(1)
-			d, _, err := documents.Take(ctx, document.Upload{Workspace: ws, Filename: ident.New() + ".txt", Process: true,
-				Bytes: strings.NewReader(paper.Prose(seed, bytes))})
-			proc.Check(err)
-			list = append(list, d.ID)
-			seed++
-		}
-		l.ended.Wait()
-		for _, id := range list {
-			d, err := l.store.Document(ctx, ws, id)
-			proc.Check(err)
-			held += d.PassageCount
-		}
-	}
-	return held
-}
-
-// merge joins segments until there is nothing to join.
-func (l *library) merge() {
-	m := search.NewMerger(l.store, quiet)
-	for range 100 {
-		list, err := l.store.Crowded(context.Background(), 8, 2<<20)
-		proc.Check(err)
-		if len(list) == 0 {
-			return
-		}
-		proc.Check(m.Once(context.Background()))
-	}
-}
-
-func (l *library) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	l.worker.Stop(ctx)
-	proc.Check(l.store.Close())
-}
-
-// clusters is an embedder that makes vectors up.
-type clusters struct{ space embed.Space }
-
-func (c clusters) Space() embed.Space { return c.space }
-
-func (c clusters) Query(_ context.Context, text string) (embed.Vector, error) {
-	h := fnv.New64a()
-	io.WriteString(h, text)
-	center, own := rand.New(rand.NewPCG(h.Sum64()%1000, 1)), rand.New(rand.NewPCG(h.Sum64(), 2))
-	v := make([]float32, c.space.Dims)
-	for i := range v {
-		v[i] = float32(center.NormFloat64() + own.NormFloat64())
-	}
-	embed.Normalize(v)
-	return embed.Vector{Values: v, Known: 1}, nil
-}
-
-func (c clusters) Passages(ctx context.Context, texts []string) ([]embed.Vector, error) {
-	list := make([]embed.Vector, len(texts))
-	for i, t := range texts {
-		list[i], _ = c.Query(ctx, t)
-	}
-	return list, nil
-}
-
 // tenants asks a thousand workspaces of a thousand passages each, with a small budget for segments.
 func tenants() {
 	const workspaces, each, budget = 1000, 1000, 256 << 20
 	dir, err := os.MkdirTemp("", "byline-bench-*")
 	proc.Check(err)
 	defer os.RemoveAll(dir)
-	l := open(dir)
-	defer l.close()
+	l := library.Open(dir, library.Vectors())
+	defer l.Close()
 	ctx := context.Background()
 	list := make([]ident.Workspace, workspaces)
 	for i := range list {
-		u, err := l.store.AddUser(ctx, account.User{Email: fmt.Sprintf("user-%d@example.com", i), PasswordHash: "none", CreatedAt: time.Now()}, false)
-		proc.Check(err)
-		list[i] = u.Workspace
-		l.fill(u.Workspace, each, each*1300, uint64(i)<<32)
+		list[i] = l.Workspace(fmt.Sprintf("user-%d@example.com", i))
+		l.Fill(list[i], each, each*1300, uint64(i)<<32)
 	}
-	l.merge()
+	l.Merge()
 	e, err := encoder.Builtin()
 	proc.Check(err)
-	s := search.New(l.store, search.NewEmbedded(l.store, budget), search.NewSpaces(l.store, e, nil, quiet))
+	s := search.New(l.Store, search.NewEmbedded(l.Store, budget), search.NewSpaces(l.Store, e, nil, slog.New(slog.DiscardHandler)))
 	runtime.GOMAXPROCS(1)
 	r := rand.New(rand.NewPCG(1, 1))
 	took := make([]time.Duration, 10**questions)
@@ -260,12 +188,6 @@ func tenants() {
 	slices.Sort(took)
 	fmt.Printf("%d workspaces of %d passages, %d MB budget: p50 %.2f ms, p99 %.2f ms, of %d questions (load %s)\n", workspaces, each, budget>>20,
 		ms(took[len(took)/2]), ms(took[len(took)*99/100]), len(took), proc.Load())
-}
-
-func cpu() time.Duration {
-	var u syscall.Rusage
-	proc.Check(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func size(dir string) (sum float64) {

@@ -191,7 +191,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 		return err
 	}
 	a.feed = search.NewFeed(a.store, a.spaces, a.engines, a.log)
-	a.router = search.NewRouter(a.engines, search.NewEmbedded(a.store, cfg.Search.Memory), search.RouterOptions{Lag: a.feed, Log: a.log})
+	a.router = search.NewRouter(a.engines, search.NewEmbedded(a.store, cfg.Search.Memory).Mending(a.log), search.RouterOptions{Lag: a.feed, Log: a.log})
 	searcher := search.New(a.store, a.router, a.spaces)
 	a.hub = runs.NewHub(a.store, a.store.Bus(), a.log)
 	pipeline := ingest.New(a.store, a.blobs, map[string]ingest.Extractor{

@@ -18,17 +18,17 @@ import (
 // held is what a set's nDCG@10 must be: its figures as of docs/evaluation.md, by words and by meaning, and what hybrid is
 // divided by the better of the two. A change that makes one of them better writes it here.
 var held = map[string]struct{ lexical, semantic, hybrid float64 }{
-	"codes":   {.990, .862, .996},
-	"english": {.585, .934, .868},
+	"codes":   {.990, .862, 1.001},
+	"english": {.585, .934, 1.003},
 	"korean":  {.872, 0, 1},
-	"mixed":   {.806, .686, 1.162},
-	"traps":   {.808, .894, .943},
-	"typos":   {.769, .884, .996},
+	"mixed":   {.806, .686, 1.174},
+	"traps":   {.808, .894, 1.002},
+	"typos":   {.769, .884, 1.031},
 }
 
 const (
 	heldShare = .97 // of what is held; the rest is for changes that cost one set a little and give more elsewhere
-	heldMean  = 1.08
+	heldMean  = 1.14
 )
 
 // TestSearchIsAsGoodAsItWas asks the questions of all sets in the repository.

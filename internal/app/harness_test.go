@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 // system is a whole Byline behind a real listener. Every answer that its clients read is held against the OpenAPI
 // document that it serves.
 type system struct {
-	t      *testing.T
+	t      testing.TB
 	app    *app.App
 	url    string
 	server *httptest.Server
@@ -54,7 +54,7 @@ type system struct {
 }
 
 // warm gives a system a compiled PDF engine, for tests that read PDFs.
-func warm(t *testing.T, dir string) {
+func warm(t testing.TB, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func warm(t *testing.T, dir string) {
 }
 
 // open starts a system in dir with settings such as "BYLINE_REGISTRATION=open".
-func open(t *testing.T, dir string, settings ...string) *system {
+func open(t testing.TB, dir string, settings ...string) *system {
 	t.Helper()
 	// A model that happens to run on this machine must not write in tests; settings that come later win.
 	environ := append([]string{"BYLINE_DATA=" + dir, "DEFAULT_LLM_PROVIDER=offline"}, settings...)
@@ -146,7 +146,7 @@ type obj = map[string]any
 
 // reply is an answer.
 type reply struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	raw    []byte

@@ -67,6 +67,61 @@ func TestSearchFilters(t *testing.T) {
 	}
 }
 
+// What filters leave out is told with its reasons, and counts for nothing else.
+func TestSearchTellsWhatItLeavesOut(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	p := s.register("owner@example.com")
+	a := p.document("a.md", "# Boilers\n\nThe boiler of the library is old, and it was repaired many times in the winter.")
+	p.document("b.txt", "The boiler boiler was sold in spring because nobody wanted to repair it any more.")
+	p.document("again.txt", "The boiler boiler was sold in spring because nobody wanted to repair it any more.\n\n")
+	p.want(200, "PATCH", "/api/v1/documents/"+a, obj{"tags": []string{"heat"}})
+	left := func(body obj) string {
+		t.Helper()
+		body["query"], body["explain"] = "boiler", true
+		r := p.want(200, "POST", "/api/v1/documents/search", body)
+		var out []string
+		list, _ := r.at("filtered").([]any)
+		for _, f := range list {
+			out = append(out, fmt.Sprint(f.(obj)["document_name"], f.(obj)["reasons"]))
+		}
+		slices.Sort(out)
+		return strings.Join(out, " ")
+	}
+	for _, row := range []struct {
+		name string
+		body obj
+		want string
+	}{
+		{"no filter, but the same text twice", obj{}, "again.txt[same_text]"},
+		{"two reasons", obj{"filters": obj{"type": []string{"text"}, "tag": []string{"cold"}}}, "a.md[type tag] again.txt[tag] b.txt[tag]"},
+		{"another document", obj{"document_ids": []string{a}, "filters": obj{"language": []string{"en"}}}, "again.txt[document_ids] b.txt[document_ids]"},
+		{"a day long ago", obj{"mode": "semantic", "filters": obj{"to": "2001-01-01T00:00:00Z"}}, ""},
+		{"words of a day long ago", obj{"filters": obj{"to": "2001-01-01T00:00:00Z", "language": []string{"de"}}}, "a.md[language date] again.txt[language date] b.txt[language date]"},
+		{"pages that none of them has", obj{"filters": obj{"page_from": 2}}, "a.md[page] again.txt[page] b.txt[page]"},
+	} {
+		if got := left(row.body); got != row.want {
+			t.Errorf("%s: %s, want %s", row.name, got, row.want)
+		}
+	}
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler", "filters": obj{"page_from": 2}})
+	if r.at("total") != 0.0 || r.at("filtered") != nil {
+		t.Errorf("%s", r.raw)
+	}
+	r = p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler", "mode": "semantic", "explain": true, "filters": obj{"type": []string{"markdown"}}})
+	if list, _ := r.at("filtered").([]any); len(list) != 2 {
+		t.Errorf("by meaning: %s", r.raw)
+	}
+	p.want(201, "POST", "/api/v1/users", obj{"email": "b@example.com", "password": "correct horse battery"})
+	q := s.anonymous()
+	q.login("b@example.com")
+	q.document("own.md", "# Boilers\n\nAnother boiler, of somebody else, stands in the cellar of the school.")
+	r = q.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler", "explain": true, "filters": obj{"type": []string{"text"}}})
+	if list, _ := r.at("filtered").([]any); len(list) != 1 || list[0].(obj)["document_name"] != "own.md" {
+		t.Errorf("somebody else's: %s", r.raw)
+	}
+}
+
 // What is found does not depend on how the index is laid out: before and after merges, with deletions, and with less memory
 // than it needs.
 func TestSearchThroughMerges(t *testing.T) {
@@ -175,7 +230,7 @@ func TestSearchByMeaning(t *testing.T) {
 		}
 	}
 	leg := func(r reply, name string) obj { return r.list("results")[0].(obj)["explain"].(obj)[name].(obj) }
-	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true})
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true, "fusion": "rrf"})
 	if l, v := leg(r, "lexical"), leg(r, "vector"); l["weight"] != .6 || v["weight"] != .4 || l["rank"] != 1.0 || v["rank"] != 1.0 || v["score"].(float64) < .3 {
 		t.Errorf("%s", r.raw)
 	}
@@ -208,7 +263,7 @@ func TestSearchByTable(t *testing.T) {
 	if got := p.found(obj{"query": meant, "mode": "semantic", "top_k": 1}); got != "music.md" {
 		t.Errorf("by meaning: %s", got)
 	}
-	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true})
+	r := p.want(200, "POST", "/api/v1/documents/search", obj{"query": "boiler in winter", "explain": true, "fusion": "rrf"})
 	hit := r.list("results")[0].(obj)
 	if leg := hit["explain"].(obj)["vector"].(obj); hit["document_name"] != "heating.md" || leg["weight"] != .4 || leg["rank"] != 1.0 {
 		t.Errorf("%s", r.raw)

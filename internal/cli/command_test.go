@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -241,19 +242,39 @@ func TestServeThatCannotStart(t *testing.T) {
 func TestSearch(t *testing.T) {
 	s := newSession(t)
 	s.lib.answers["POST /api/v1/documents/search"] = func(w http.ResponseWriter, r *http.Request) bool {
-		s.lib.remember("search", `{"total":2,"degraded":["vectors\u001b[2J"],"results":[
+		s.lib.remember("search", `{"total":2,"evidence":false,"degraded":["vectors\u001b[2J"],"filtered":[{"document_name":"old.md","passage_id":"P","reasons":["type","tag"]}],"results":[
 			{"content":"The heat pump\u001b]0;owned\u0007 is in\nthe east wing.","document_id":"D","document_name":"plan`+"\u009b"+`2J.pdf","score":0.5,"page":3,"start":10,"end":40,
-			 "highlights":[{"start":4,"end":8},{"start":2,"end":3},{"start":9,"end":900},{"start":9,"end":13}],"explain":{"lexical":{"rank":1}}},
+			 "highlights":[{"start":4,"end":8},{"start":2,"end":3},{"start":9,"end":900},{"start":9,"end":13}],"explain":{"score":0.75,"lexical":{"rank":1,"score":2.5,"weight":0.6,"part":0.6,"terms":[{"term":"heat","frequency":2,"score":1.5}]},
+			  "vector":{"rank":0,"weight":0,"why":"language"}}},
 			{"content":"x","document_name":"notes.txt","score":1,"start":0,"end":1,"highlights":[]}]}`, 200)(w, r)
 		return true
 	}
 	got := s.run("search", "heat", "pump", "-k", "3", "--mode=lexical", "--explain")
-	want := "1. plan\ufffd2J.pdf, p. 3 (score 0.50, bytes 10-40)\n   The heat pump\ufffd]0;owned\ufffd is in\n   the east wing.\n   {\"lexical\":{\"rank\":1}}\n2. notes.txt (score 1.00, bytes 0-1)\n   x\n"
-	if got.out != want || got.err != "degraded: vectors\ufffd[2J\n" || got.code != 0 {
+	want := "1. plan\ufffd2J.pdf, p. 3 (score 0.50, bytes 10-40)\n   The heat pump\ufffd]0;owned\ufffd is in\n   the east wing.\n   why 0.750\n   words: 0.600 as rank 1 with weight 0.60 (BM25 2.500), heat x2 1.500\n   meaning: not among its best, weight 0.00, language\n2. notes.txt (score 1.00, bytes 0-1)\n   x\n"
+	if got.out != want || got.err != "None of these answers the question well enough to be relied on.\nleft out: old.md, passage P (type, tag)\ndegraded: vectors\ufffd[2J\n" || got.code != 0 {
 		t.Errorf("got %+v, want %q", got, want)
 	}
 	if diff := cmp.Diff(map[string]any{"query": "heat pump", "top_k": 3.0, "mode": "lexical", "explain": true}, s.lib.bodies["search"]); diff != "" {
 		t.Error(diff)
+	}
+	s.run("search", "heat", "--per-document=2", "--expand=section", "--document=D,E", "--type=pdf", "--tag", "a", "--tag", "b", "--language=en",
+		"--from=2026-01-31", "--to=2026-02-28", "--pages=3-9")
+	day := func(month time.Month, day int) string {
+		return time.Date(2026, month, day, 0, 0, 0, 0, time.Local).Format(time.RFC3339)
+	}
+	if diff := cmp.Diff(map[string]any{"query": "heat", "top_k": 5.0, "mode": "hybrid", "explain": false, "max_per_document": 2.0, "expand": "section",
+		"document_ids": []any{"D", "E"}, "filters": map[string]any{"type": []any{"pdf"}, "tag": []any{"a", "b"}, "language": []any{"en"},
+			"from": day(1, 31), "to": day(3, 1), "page_from": 3.0, "page_to": 9.0}}, s.lib.bodies["search"]); diff != "" {
+		t.Error(diff)
+	}
+	for pages, want := range map[string]map[string]any{"7": {"page_from": 7.0, "page_to": 7.0}, "3-": {"page_from": 3.0}, "-9": {"page_to": 9.0}} {
+		s.run("search", "heat", "--pages="+pages)
+		if diff := cmp.Diff(map[string]any(want), s.lib.bodies["search"]["filters"]); diff != "" {
+			t.Errorf("--pages=%s: %s", pages, diff)
+		}
+	}
+	for _, wrong := range []string{"--pages=x", "--pages=0", "--pages=-", "--from=yesterday", "--to=2026-02-30", "--expand=all", "--mode=magic"} {
+		s.run("search", "heat", wrong).want(t, cli.ExitUsage, "", "--")
 	}
 	got = s.run("search", "--json", "heat")
 	var answer struct {

@@ -41,7 +41,15 @@ type searchOut struct {
 		Evidence bool       `json:"evidence" doc:"The best passage answers well enough to be relied on"`
 		Engine   string     `json:"engine"`
 		Degraded []string   `json:"degraded" doc:"What could not be used"`
+		Filtered []leftOut  `json:"filtered,omitempty" doc:"With explain: passages that would answer and were left out, and why"`
 	}
+}
+
+type leftOut struct {
+	PassageID    string   `json:"passage_id"`
+	DocumentID   string   `json:"document_id"`
+	DocumentName string   `json:"document_name"`
+	Reasons      []string `json:"reasons" enum:"document_ids,type,tag,language,date,page,same_text,max_per_document"`
 }
 
 func (s *server) search(ctx context.Context, in *searchIn) (*searchOut, error) {
@@ -65,6 +73,13 @@ func (s *server) search(ctx context.Context, in *searchIn) (*searchOut, error) {
 	out.Body.Results, out.Body.Total, out.Body.Evidence, out.Body.Engine, out.Body.Degraded = []hitShape{}, a.Total, a.Evidence, a.Engine, list(a.Degraded)
 	for _, h := range a.Hits {
 		out.Body.Results = append(out.Body.Results, toHit(h))
+	}
+	for _, f := range a.Filtered {
+		l := leftOut{PassageID: f.PassageID, DocumentID: f.DocumentID, DocumentName: f.DocumentName}
+		for _, why := range f.Reasons {
+			l.Reasons = append(l.Reasons, string(why))
+		}
+		out.Body.Filtered = append(out.Body.Filtered, l)
 	}
 	return out, nil
 }

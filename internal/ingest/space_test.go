@@ -20,6 +20,7 @@ import (
 	"byline/internal/driver/localfs"
 	"byline/internal/engine/embed"
 	"byline/internal/engine/extract"
+	"byline/internal/engine/lexical"
 	"byline/internal/engine/vector"
 	"byline/internal/fault"
 	"byline/internal/ident"
@@ -448,6 +449,82 @@ func TestReindexAfterAPartOfTheProcessing(t *testing.T) {
 	defer cancel()
 	if err := x.Fill(ctx); err != nil {
 		t.Fatal(err)
+	}
+	s.agrees("")
+}
+
+// A damaged segment is left out, named in the answer, and built again from the passages; nothing else is needed.
+func TestDamageIsMended(t *testing.T) {
+	s := openShelf(t, t.TempDir())
+	e := &words{name: "words", dims: 32}
+	x := s.spaces(e)
+	var docs []string
+	for i := range 3 {
+		docs = append(docs, s.add(x, sentences(i*10, 4)...).ID)
+	}
+	log := slog.New(slog.DiscardHandler)
+	damage := func(space string) {
+		t.Helper()
+		seen, err := s.Segments(t.Context(), ident.Local, space)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := search.Segment{ID: ident.New(), Space: space, Passages: 12, Groups: docs}
+		if err := s.PutSegmentSlice(t.Context(), ident.Local, bad.ID, 0, []byte("no segment at all")); err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := s.Replace(t.Context(), search.Crowd{Workspace: ident.Local, Space: space}, seen, []search.Segment{bad}); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+	}
+	ask := func(engine *search.Embedded, space string) (search.Found, error) {
+		q := search.Query{Workspace: ident.Local, Terms: []lexical.Term{{Text: "tell", Weight: 1}}, K: 20}
+		if space == "" {
+			return engine.Lexical(t.Context(), q)
+		}
+		v, err := e.Query(t.Context(), "tells about")
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Vector, q.Space = v.Values, space
+		return engine.Vector(t.Context(), q)
+	}
+	for _, space := range []string{"", e.Space().ID()} {
+		damage(space)
+		s.agrees("index of ")
+		if _, err := ask(search.NewEmbedded(s, 1<<20), space); err == nil || !strings.Contains(err.Error(), "is damaged") {
+			t.Errorf("%q: without mending: %v", space, err)
+		}
+		engine := search.NewEmbedded(s, 1<<20).Mending(log)
+		for _, want := range []string{"[index_damaged]", "[]"} {
+			found, err := ask(engine, space)
+			if got := fmt.Sprint(found.Degraded); err != nil || got != want || len(found.Candidates) != 0 {
+				t.Errorf("%q: %d found, degraded %s, want %s, %v", space, len(found.Candidates), got, want, err)
+			}
+		}
+		if err := x.Fill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		found, err := ask(engine, space)
+		if err != nil || len(found.Candidates) != 12 || found.Degraded != nil {
+			t.Errorf("%q: built again: %d found, degraded %v, %v", space, len(found.Candidates), found.Degraded, err)
+		}
+		s.agrees("")
+	}
+
+	// A merge meets it first.
+	damage("")
+	if _, err := s.Delete(t.Context(), ident.Local, docs[0], false); err != nil {
+		t.Fatal(err)
+	}
+	if err := search.NewMerger(s, log).Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Fill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := ask(search.NewEmbedded(s, 1<<20), ""); err != nil || len(found.Candidates) != 8 {
+		t.Errorf("after a merge: %d found, %v", len(found.Candidates), err)
 	}
 	s.agrees("")
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 type Embedded struct {
 	store Store
 	cache *cache
+	log   *slog.Logger // of damage, which is mended; nil: it is an error
 }
 
 // NewEmbedded makes the engine. It keeps at most budget bytes of segments in memory.
@@ -29,8 +31,18 @@ func NewEmbedded(store Store, budget int64) *Embedded {
 	return &Embedded{store: store, cache: &cache{budget: budget, entries: map[string]*list.Element{}, order: list.New()}}
 }
 
+// Mending lets a damaged segment be left out and built again (see Spaces.Fill), which the log is told, where it would
+// be an error. It is called before the first question.
+func (e *Embedded) Mending(log *slog.Logger) *Embedded {
+	e.log = log
+	return e
+}
+
 // overBudget says that a workspace's segments did not fit into memory and were read from the database.
 const overBudget = "over_budget"
+
+// indexDamaged says that a segment could not be read and is built again.
+const indexDamaged = "index_damaged"
 
 // Lexical ranks passages by BM25.
 func (e *Embedded) Lexical(ctx context.Context, q Query) (Found, error) {
@@ -162,12 +174,16 @@ func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, open func([]byte
 			total += int64(i.Bytes)
 		}
 		keep := total <= e.cache.budget
-		parts, err := opened(ctx, e, c.Workspace, infos, keep, open)
+		parts, damaged, err := opened(ctx, e, c.Workspace, infos, keep, open)
 		if err == nil {
-			if keep {
-				return parts, nil, nil
+			var degraded []string
+			if !keep {
+				degraded = append(degraded, overBudget)
 			}
-			return parts, []string{overBudget}, nil
+			if damaged {
+				degraded = append(degraded, indexDamaged)
+			}
+			return parts, degraded, nil
 		}
 		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Kind != fault.NotFound {
 			return nil, nil, err
@@ -177,27 +193,36 @@ func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, open func([]byte
 	return nil, nil, fmt.Errorf("segments changed %d times while they were read: %w", attempts, last)
 }
 
-func opened[S any](ctx context.Context, e *Embedded, ws ident.Workspace, infos []SegmentInfo, keep bool, open func([]byte) (S, error)) ([]part[S], error) {
-	parts := make([]part[S], len(infos))
-	for i, info := range infos {
+// opened opens segments. With a log the damaged ones are left out and condemned.
+func opened[S any](ctx context.Context, e *Embedded, ws ident.Workspace, infos []SegmentInfo, keep bool, open func([]byte) (S, error)) (parts []part[S], damaged bool, err error) {
+	parts = make([]part[S], 0, len(infos))
+	for _, info := range infos {
 		if s, ok := e.cache.get(info.ID); ok {
-			parts[i] = part[S]{info, s.(S)}
+			parts = append(parts, part[S]{info, s.(S)})
 			continue
 		}
 		data, err := e.store.SegmentData(ctx, ws, info.ID)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		s, err := open(data)
+		if err != nil && e.log == nil {
+			return nil, false, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
+			e.log.Error("a segment of the index is damaged and is built again", "workspace", ws, "segment", info.ID, "passages", info.Passages, "error", err)
+			if err := e.store.Condemn(ctx, ws, info.ID); err != nil {
+				return nil, false, err
+			}
+			damaged = true
+			continue
 		}
 		if keep {
 			e.cache.put(info.ID, s, int64(len(data)))
 		}
-		parts[i] = part[S]{info, s}
+		parts = append(parts, part[S]{info, s})
 	}
-	return parts, nil
+	return parts, damaged, nil
 }
 
 // cache holds opened segments up to a budget of bytes; the one not used for longest goes first. Segments never change,

@@ -57,34 +57,44 @@ func (m *Merger) Once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find crowded workspaces: %w", err)
 	}
-	for _, c := range crowds {
-		if e := m.merge(ctx, c); e != nil {
-			err = errors.Join(err, fmt.Errorf("workspace %s: %w", c.Workspace, e))
+	// Each in its turn, so that a large import in one workspace does not keep the others waiting.
+	for len(crowds) > 0 {
+		var again []Crowd
+		for _, c := range crowds {
+			more, e := m.merge(ctx, c)
+			if e != nil {
+				err = errors.Join(err, fmt.Errorf("workspace %s: %w", c.Workspace, e))
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if more && e == nil {
+				again = append(again, c)
+			}
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		crowds = again
 	}
 	return err
 }
 
-func (m *Merger) merge(ctx context.Context, c Crowd) error {
+// merge does a piece of what is due for a crowd; more tells that it did, and that there may be another one.
+func (m *Merger) merge(ctx context.Context, c Crowd) (more bool, err error) {
 	infos, err := m.store.Segments(ctx, c.Workspace, c.Space)
 	if err != nil {
-		return err
+		return false, err
 	}
 	chosen := choose(infos)
 	if len(chosen) == 0 {
-		return nil
+		return false, nil
 	}
 	data := make([][]byte, len(chosen))
 	for i, info := range chosen {
 		data[i], err = m.store.SegmentData(ctx, c.Workspace, info.ID)
 		if errors.Is(err, fault.Missing("segment")) {
-			return nil // another replica was faster
+			return false, nil // another replica was faster
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
 	var with []Segment
@@ -96,14 +106,18 @@ func (m *Merger) merge(ctx context.Context, c Crowd) error {
 		with = append(with, s)
 		return nil
 	})
+	if d, ok := errors.AsType[*damagedError](err); ok {
+		m.log.Error("a segment of the index is damaged and is built again", "workspace", c.Workspace, "segment", d.segment, "error", d.cause)
+		return true, m.store.Condemn(ctx, c.Workspace, d.segment)
+	}
 	if err != nil {
-		return fmt.Errorf("merge %d segments: %w", len(chosen), err)
+		return false, fmt.Errorf("merge %d segments: %w", len(chosen), err)
 	}
 	ok, err := m.store.Replace(ctx, c, chosen, with)
 	if err == nil && !ok {
 		m.log.Debug("segments changed during a merge; it is tried again", "workspace", c.Workspace)
 	}
-	return err
+	return ok, err
 }
 
 func mergeData(space string, infos []SegmentInfo, data [][]byte, emit func(Segment) error) error {
@@ -141,12 +155,20 @@ func mergeData(space string, infos []SegmentInfo, data [][]byte, emit func(Segme
 	})
 }
 
+// damagedError says which segment cannot be read.
+type damagedError struct {
+	segment string
+	cause   error
+}
+
+func (d *damagedError) Error() string { return fmt.Sprintf("segment %s: %v", d.segment, d.cause) }
+
 func open[S any](infos []SegmentInfo, data [][]byte, read func([]byte) (S, error)) ([]part[S], error) {
 	parts := make([]part[S], len(infos))
 	for i, info := range infos {
 		s, err := read(data[i])
 		if err != nil {
-			return nil, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
+			return nil, &damagedError{info.ID, err}
 		}
 		parts[i] = part[S]{info, s}
 	}
@@ -170,7 +192,13 @@ func choose(infos []SegmentInfo) []SegmentInfo {
 		slices.SortFunc(small, func(a, b SegmentInfo) int { return cmp.Or(cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.ID, b.ID)) })
 		dirty = append(dirty, small[:len(small)-maxSegments/2+1]...)
 	}
-	// Bounded work: what is left over is taken at the next round.
-	const most = 24
-	return dirty[:min(most, len(dirty))]
+	// Bounded memory: what is left over is taken the next time.
+	const most = 4 * lexical.SegmentLimit
+	sum := 0
+	for i, d := range dirty {
+		if sum += d.Bytes; i > 1 && sum > most {
+			return dirty[:i]
+		}
+	}
+	return dirty
 }

@@ -14,7 +14,7 @@ import (
 	"byline/internal/fault"
 )
 
-// The say of the leg by meaning in a hybrid search, the rest is the words': measured on five English sets that are kept apart
+// The say of the leg by meaning in a hybrid search before either is sure of what it found, the rest is the words': measured on five English sets that are kept apart
 // (nDCG@10 .5515 against .492 of words alone with the encoder; .512 with the table, which is weaker).
 const (
 	encoderWeight = .4
@@ -35,19 +35,23 @@ const evidenceScore = .35
 // other come to .2 and paraphrases to .8; with the table it is .25 and .75. Others have scales of their own (from .7 on with E5, for one): with them the
 // last of the candidates is worth nothing and the question itself 1, so that something must stand out to be worth anything.
 func (r *ranking) worth(id string) float64 {
-	low, high := .2, .8
-	switch r.space.Embedder {
-	case "encoder":
-	case "table":
-		low, high = .25, .75
-	default:
-		low, high = r.lowest, 1
-	}
+	low, high := r.scale()
 	cosine, ok := r.cosines[id]
 	if !ok {
 		return 0
 	}
-	return min(1, max(0, (cosine-low)/max(high-low, 1e-6)))
+	return min(1, max(0, (cosine-low)/(high-low)))
+}
+
+// scale gives the cosines of texts that are unlike and alike.
+func (r *ranking) scale() (low, high float64) {
+	switch r.space.Embedder {
+	case "encoder":
+		return .2, .8
+	case "table":
+		return .25, .75
+	}
+	return min(r.lowest, 1-1e-6), 1
 }
 
 // ranking is one search under way.
@@ -66,18 +70,20 @@ type ranking struct {
 	lowest   float64            // of cosines
 	fused    []fuse.Fused
 	degraded []string
+	filtered []Filtered
 }
 
 // leg is one way of searching and what it found.
 type leg struct {
 	Found
 	weight float64
+	said   float64 // the weight in this search: less or more by how sure the leg is
 	why    string
 	at     map[string]int // index of a passage in Candidates
 }
 
 func (l *leg) side() fuse.Side {
-	side := fuse.Side{Weight: l.weight, Ranking: make([]fuse.Ranked, len(l.Candidates))}
+	side := fuse.Side{Weight: l.said, Ranking: make([]fuse.Ranked, len(l.Candidates))}
 	l.at = make(map[string]int, len(l.Candidates))
 	for i, c := range l.Candidates {
 		side.Ranking[i] = fuse.Ranked{ID: c.PassageID, Score: c.Score}
@@ -93,6 +99,9 @@ func (r *ranking) search(ctx context.Context) error {
 		return err
 	}
 	r.terms = lexical.Query(r.Text, languages...)
+	if r.documents != nil && len(r.documents) == 0 {
+		return nil
+	}
 	done := make(chan error, 1)
 	go func() { done <- r.byMeaning(ctx) }()
 	if r.Mode != Semantic && len(r.terms) > 0 {
@@ -121,6 +130,9 @@ func (r *ranking) search(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.onPages(ctx); err != nil {
+		return err
+	}
 	if r.Diversity > 0 {
 		return r.diversify(ctx)
 	}
@@ -129,11 +141,14 @@ func (r *ranking) search(ctx context.Context) error {
 
 // fuse makes one ranking of what both legs found.
 func (r *ranking) fuse() {
+	r.words.said, r.meaning.said = r.words.weight, r.meaning.weight
+	r.sure()
 	words, meaning := r.words.side(), r.meaning.side()
+	words.FromZero = true
 	if len(meaning.Ranking) > 0 {
 		if flaw := fuse.Flaw(meaning.Ranking); flaw != "" && r.Mode == Hybrid {
-			r.meaning.weight, meaning.Weight, r.meaning.why = 0, 0, flaw
-			r.words.weight, words.Weight = 1, 1
+			r.meaning.weight, r.meaning.said, meaning.Weight, r.meaning.why = 0, 0, 0, flaw
+			r.words.weight, r.words.said, words.Weight = 1, 1, 1
 			r.degraded = append(r.degraded, "vectors_"+flaw)
 		}
 	}
@@ -143,6 +158,29 @@ func (r *ranking) fuse() {
 		r.fused = fuse.Convex(words, meaning)
 	}
 	r.fused = slices.DeleteFunc(r.fused, func(f fuse.Fused) bool { return !r.answers(f.ID) })
+}
+
+// sure shifts the say of the two legs to the one that is surer of what it found: words by how much of the question their best
+// ones hold, meaning by how far its best stands out. The ranks of RRF tell nothing of that, and it has fixed weights.
+func (r *ranking) sure() {
+	words, meaning := r.words.Candidates, r.meaning.Candidates
+	if r.Mode != Hybrid || r.Fusion == RRF || r.meaning.weight <= foreignWeight || len(words) == 0 || len(meaning) == 0 {
+		return
+	}
+	const some, tenth = 5, 9
+	held := 0.0
+	for _, c := range words[:min(some, len(words))] {
+		held = max(held, c.Coverage)
+	}
+	if held == 0 {
+		return // an engine that does not tell
+	}
+	low, high := r.scale()
+	margin := (meaning[0].Score - meaning[min(tenth, len(meaning)-1)].Score) / (high - low)
+	w, m := r.words.weight*fuse.Held(held), r.meaning.weight*fuse.Clarity(margin)
+	if all := w + m; all > 0 {
+		r.words.said, r.meaning.said = w/all, m/all
+	}
 }
 
 // movedBy is how many of the best a question is moved towards.
@@ -359,7 +397,14 @@ func (r *ranking) hits(ctx context.Context) ([]Hit, error) {
 		for _, f := range r.fused[begin:end] {
 			l, ok := live[f.ID]
 			p := l.Passage
-			if !ok || len(hits) == r.TopK || texts[p.Hash] || !r.Filters.onPages(p) || r.PerDocument > 0 && per[p.DocumentID] == r.PerDocument {
+			switch {
+			case !ok || len(hits) == r.TopK:
+				continue
+			case texts[p.Hash]:
+				r.leaveOut(l, SameText)
+				continue
+			case r.PerDocument > 0 && per[p.DocumentID] == r.PerDocument:
+				r.leaveOut(l, PerDocument)
 				continue
 			}
 			per[p.DocumentID]++
@@ -398,7 +443,7 @@ func (r *ranking) hit(f fuse.Fused, l Live) Hit {
 		h.Highlights = append(h.Highlights, Span(s))
 	}
 	if r.Explain {
-		why.Lexical.Weight, why.Vector.Weight = r.words.weight, r.meaning.weight
+		why.Lexical.Weight, why.Vector.Weight = r.words.said, r.meaning.said
 		why.Lexical.Why, why.Vector.Why = r.words.why, r.meaning.why
 		why.Lexical.Part, why.Vector.Part = f.Parts[0], f.Parts[1]
 		h.Explain = &why

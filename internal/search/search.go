@@ -62,7 +62,7 @@ type Filters struct {
 	Tags      []string
 	Languages []string
 	Origins   []string  // document.Origin
-	From, To  time.Time // of the document's creation
+	From, To  time.Time // of the document's creation; To is the first moment that is too late
 	// PageFrom and PageTo admit passages that stand, in part at least, on these pages (1-based, 0 is no bound). Passages of
 	// documents without pages are not among them.
 	PageFrom, PageTo int
@@ -124,6 +124,8 @@ type Answer struct {
 	Total    int      // how many passages match, counted up to 100
 	Engine   string   // that answered: elasticsearch, chroma or embedded
 	Degraded []string // what could not be used, in words for machines
+	// Filtered are passages that would answer and were left out, with why; only with Question.Explain, and the best of them.
+	Filtered []Filtered
 }
 
 // Candidate is a passage that an index proposes.
@@ -208,6 +210,8 @@ type Store interface {
 	Vectors(ctx context.Context, space string, passageIDs []string) (map[string][]float32, error)
 	// SegmentData gives a segment's bytes; one that was merged away meanwhile is fault.Missing("segment").
 	SegmentData(ctx context.Context, ws ident.Workspace, id string) ([]byte, error)
+	// Condemn hides a damaged segment, and lets its documents be put into its index anew.
+	Condemn(ctx context.Context, ws ident.Workspace, id string) error
 	// Live joins passages to live rows: those whose document is gone, or of another generation than readers see, are left out.
 	Live(ctx context.Context, ws ident.Workspace, passageIDs []string) (map[string]Live, error)
 	// Admitted gives the ids of the documents that the filters admit, among ids unless that is nil.

@@ -56,7 +56,7 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	}
 	answer := Answer{Engine: EmbeddedName}
 	documents, err := s.admitted(ctx, q)
-	if err != nil || documents != nil && len(documents) == 0 {
+	if err != nil || documents != nil && len(documents) == 0 && !q.Explain {
 		return answer, err
 	}
 	r := &ranking{Question: q, s: s, documents: documents, k: max(candidates, q.TopK)}
@@ -70,6 +70,10 @@ func (s *Searcher) Search(ctx context.Context, q Question) (Answer, error) {
 	if answer.Hits, err = r.hits(ctx); err != nil {
 		return Answer{}, err
 	}
+	if err := r.explainFilters(ctx); err != nil {
+		return Answer{}, err
+	}
+	answer.Filtered = r.filtered
 	for _, h := range answer.Hits {
 		answer.Evidence = answer.Evidence || h.Score >= evidenceScore
 	}

@@ -53,6 +53,8 @@ type VectorRow struct {
 type SpaceStore interface {
 	// Spaces lists those that are not dropped, words first.
 	Spaces(ctx context.Context) ([]SpaceInfo, error)
+	// SpaceStates lists the same without counting, which takes longer the more there is.
+	SpaceStates(ctx context.Context) ([]SpaceInfo, error)
 	// OfferSpace makes a space known. It serves at once when none does; else it is built, unless it is rejected.
 	OfferSpace(ctx context.Context, id string) error
 	// ServeSpace lets a space serve from now on, in one transaction: the one that served is kept as previous (rejected with
@@ -139,7 +141,7 @@ func (s *Spaces) states(ctx context.Context) ([]SpaceInfo, error) {
 	if time.Now().Before(s.until) {
 		return s.known, nil
 	}
-	list, err := s.store.Spaces(ctx)
+	list, err := s.store.SpaceStates(ctx)
 	if err == nil {
 		s.known, s.until = list, time.Now().Add(spacesLife)
 	}
@@ -198,7 +200,7 @@ func (s *Spaces) Offer(ctx context.Context) error {
 // Back lets the previous space serve again and gives its name.
 func (s *Spaces) Back(ctx context.Context) (string, error) {
 	defer s.forget()
-	list, err := s.store.Spaces(ctx)
+	list, err := s.store.SpaceStates(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -233,7 +235,7 @@ func (s *Spaces) Run(ctx context.Context) {
 // Fill puts the documents that are missing into the spaces that serve and are built, and lets one serve that has all. What a
 // crash interrupts is done again by document.
 func (s *Spaces) Fill(ctx context.Context) error {
-	list, err := s.store.Spaces(ctx)
+	list, err := s.store.SpaceStates(ctx)
 	if err != nil {
 		return err
 	}
@@ -281,7 +283,7 @@ func (s *Spaces) fill(ctx context.Context, i SpaceInfo, encode encode) error {
 		}
 		if s.told != i.ID {
 			s.told = i.ID
-			s.log.Info("building an index beside what serves", "space", i.ID, "documents", i.Of-i.Documents)
+			s.log.Info("building an index beside what serves", "space", i.ID)
 		}
 		for _, u := range list {
 			if err := s.put(ctx, i.ID, u, encode); err != nil {
@@ -316,7 +318,7 @@ func (s *Spaces) put(ctx context.Context, space string, u Unembedded, encode enc
 // Rebuild lets an index be built anew from the passages, in the background: that of words, that of vectors, or both. What is
 // there serves until each document's new one takes its place.
 func (s *Spaces) Rebuild(ctx context.Context, words, vectors bool) error {
-	list, err := s.store.Spaces(ctx)
+	list, err := s.store.SpaceStates(ctx)
 	if err != nil {
 		return err
 	}

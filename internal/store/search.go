@@ -145,6 +145,27 @@ func scanBytes(row scanner) (b []byte, err error) {
 	return b, err
 }
 
+// Condemn meets search.Store.
+func (s *Store) Condemn(ctx context.Context, ws ident.Workspace, id string) error {
+	gone := false
+	err := s.write(ctx, laneEvents, func(t *tx) error {
+		if err := t.lockWorkspace(ws); err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM document_space WHERE space = (SELECT space FROM segment WHERE id = ? AND workspace = ? AND live = ?)
+			AND document_id IN (SELECT document_id FROM segment_document WHERE segment_id = ? AND dead = 0)`, id, ws, segmentLive, id); err != nil {
+			return err
+		}
+		n, err := t.exec(`UPDATE segment SET live = ?, created_at = ? WHERE id = ? AND workspace = ? AND live = ?`, segmentReplaced, t.now, id, ws, segmentLive)
+		gone = n > 0
+		return err
+	})
+	if err == nil && gone {
+		err = s.dropSegment(ctx, id)
+	}
+	return err
+}
+
 // Live meets search.Store.
 func (s *Store) Live(ctx context.Context, ws ident.Workspace, passageIDs []string) (map[string]search.Live, error) {
 	scan := func(row scanner) (l search.Live, err error) {
@@ -180,7 +201,7 @@ func (s *Store) Admitted(ctx context.Context, ws ident.Workspace, ids []string, 
 			w.and(`created_at >= ?`, micros(f.From))
 		}
 		if !f.To.IsZero() {
-			w.and(`created_at <= ?`, micros(f.To))
+			w.and(`created_at < ?`, micros(f.To))
 		}
 		if len(f.Tags) > 0 {
 			any := make([]string, len(f.Tags))

@@ -26,6 +26,15 @@ func (s *Store) Spaces(ctx context.Context) ([]search.SpaceInfo, error) {
 		document.Completed, document.Processing, document.Completed, document.Processing, search.SpaceDropped, search.SpaceServing)
 }
 
+// SpaceStates meets search.SpaceStore.
+func (s *Store) SpaceStates(ctx context.Context) ([]search.SpaceInfo, error) {
+	return readAll(ctx, s, func(row scanner) (i search.SpaceInfo, err error) {
+		err = row.Scan(&i.ID, &i.State)
+		return i, err
+	}, `SELECT s.id, s.state FROM (SELECT id, state FROM space WHERE state <> ? UNION ALL SELECT '', CAST(? AS TEXT)) s ORDER BY s.id`,
+		search.SpaceDropped, search.SpaceServing)
+}
+
 // Outdate meets search.SpaceStore.
 func (s *Store) Outdate(ctx context.Context, space string) error {
 	const some = 1000
@@ -177,8 +186,9 @@ func (s *Store) Adopt(ctx context.Context, u search.Unembedded, space string, se
 
 // adopt makes a document's segments of a space visible in the place of older ones. The workspace is held.
 func (t *tx) adopt(ws ident.Workspace, documentID string, generation int64, space string, segments []search.Segment) error {
+	// From the document to its segments: a workspace can have thousands, a document has few.
 	if _, err := t.exec(`UPDATE segment_document SET dead = 1 WHERE document_id = ? AND dead = 0
-		AND segment_id IN (SELECT s.id FROM segment s WHERE s.workspace = ? AND s.live = 1 AND s.space = ?)`, documentID, ws, space); err != nil {
+		AND EXISTS (SELECT 1 FROM segment s WHERE s.id = segment_document.segment_id AND s.workspace = ? AND s.live = 1 AND s.space = ?)`, documentID, ws, space); err != nil {
 		return err
 	}
 	for _, sg := range segments {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -22,7 +23,11 @@ import (
 type Server struct {
 	Base, Token string
 	Cmd         *exec.Cmd
+	pid         int
 }
+
+// Of is a server that somebody else has started.
+func Of(base string, pid int) *Server { return &Server{Base: base, pid: pid} }
 
 // Start runs the program's server on a data directory and a port, and waits until it is ready.
 func Start(binary, dir, port string, env ...string) *Server {
@@ -125,7 +130,10 @@ func (s *Server) Completed(id string) {
 
 // tree is the process and its descendants.
 func (s *Server) tree() []int {
-	pids := []int{s.Cmd.Process.Pid}
+	pids := []int{s.pid}
+	if s.Cmd != nil {
+		pids[0] = s.Cmd.Process.Pid
+	}
 	for i := 0; i < len(pids); i++ {
 		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
 		for _, list := range lists {
@@ -154,6 +162,13 @@ func (s *Server) CPU() (sum time.Duration) {
 		}
 	}
 	return sum
+}
+
+// Own is the user and system time that this process has used so far.
+func Own() time.Duration {
+	var u syscall.Rusage
+	Check(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // RSS is the resident memory in MB: of the server alone, and with its children.
@@ -218,6 +233,9 @@ func Median(v []float64) float64 {
 	slices.Sort(v)
 	return v[len(v)/2]
 }
+
+// Least of values: of measurements of CPU the one that other programs touched least, who share caches and the core.
+func Least(v []float64) float64 { return slices.Min(v) }
 
 // Check ends the program at an error.
 func Check(err error) {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"byline/internal/driver/elastic"
+	"byline/internal/engine/lexical"
 	"byline/internal/search"
 )
 
@@ -65,6 +66,45 @@ func FuzzAnswers(f *testing.F) {
 			e.Info(ctx)
 			if failed, err := e.Apply(ctx, "g", ws, []search.Operation{put("a", "apple", 1, 0, 0)}); err != nil && failed != nil {
 				t.Errorf("%v with %v", failed, err)
+			}
+		})
+	})
+}
+
+// FuzzQuestions sends anything that people may ask. The fake refuses every clause that the driver has no reason to send, so
+// that text which became syntax would fail; and it holds another workspace with the same words.
+func FuzzQuestions(f *testing.F) {
+	for _, text := range []string{
+		"apple pie", `apple" OR "1"="1`, `{"match_all":{}}`, `*:*`, `apple~2^3 AND NOT (x)`, "/ap.*/", "\"}}]}\n{}\n{\"query\":{\"match_all\":{}}}", "\x00\xff", "사과는 맛있다",
+		"ＡＰＰＬＥ", strings.Repeat("apple ", 300), "don't", "a\u2028b", "<b>apple</b>", "apple\\", "workspace:other", "\u202e",
+	} {
+		f.Add(text, "en")
+	}
+	f.Fuzz(func(t *testing.T, text, language string) {
+		synctest.Test(t, func(t *testing.T) {
+			e := faked(t, newFake(), elastic.Options{Attempts: 1})
+			ready(t, e)
+			var mine, theirs []string
+			for _, tok := range lexical.Analyze(text, language) {
+				mine = append(mine, tok.Term)
+			}
+			mine = append(mine[:min(len(mine), 50)], "apple")
+			theirs = append(theirs, mine...)
+			if _, err := e.Apply(t.Context(), "g", ws, []search.Operation{put("mine", strings.Join(mine, " "), 1, 0, 0)}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Apply(t.Context(), "g", "other", []search.Operation{put("theirs", strings.Join(theirs, " "), 1, 0, 0)}); err != nil {
+				t.Fatal(err)
+			}
+			q := search.Query{Workspace: ws, Terms: lexical.Query(text, language), K: 10, Explain: true}
+			found, err := e.Lexical(t.Context(), q)
+			if err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			for _, c := range found.Candidates {
+				if c.PassageID == "theirs" || !(c.Coverage >= 0 && c.Coverage <= 1) {
+					t.Errorf("%q: %+v", text, c)
+				}
 			}
 		})
 	})

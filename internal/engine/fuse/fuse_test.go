@@ -59,6 +59,37 @@ func TestConvex(t *testing.T) {
 	}
 }
 
+// A list that counts from zero and is not full has room below its worst.
+func TestConvexFromZero(t *testing.T) {
+	few := fuse.Side{Ranking: ranking("ab", 10, 4), Weight: 1, FromZero: true}
+	if got := fuse.Convex(few); math.Abs(got[1].Score-.4) > 1e-12 {
+		t.Errorf("%+v", got)
+	}
+	if got := fuse.Convex(fuse.Side{Ranking: ranking("ab", 3, -1), Weight: 1, FromZero: true}); math.Abs(got[1].Score) > 1e-12 {
+		t.Errorf("below zero: %+v", got)
+	}
+	full := fuse.Side{Weight: 1, FromZero: true}
+	for i := range fuse.Depth {
+		full.Ranking = append(full.Ranking, fuse.Ranked{ID: fmt.Sprintf("%03d", i), Score: float64(200 - i)})
+	}
+	if got := fuse.Convex(full); got[len(got)-1].Score != 0 {
+		t.Errorf("the last of a full list: %+v", got[len(got)-1])
+	}
+}
+
+func TestHowSureTheSidesAre(t *testing.T) {
+	for share, want := range map[float64]float64{-1: 0, 0: 0, .25: .125, 1: 1, 2: 1} {
+		if got := fuse.Held(share); math.Abs(got-want) > 1e-12 {
+			t.Errorf("held %v: %v, want %v", share, got, want)
+		}
+	}
+	for margin, want := range map[float64]float64{-1: .5, 0: .5, 1.0 / 3: 1, .5: 1.5, 1: 2} {
+		if got := fuse.Clarity(margin); math.Abs(got-want) > 1e-12 {
+			t.Errorf("margin %v: %v, want %v", margin, got, want)
+		}
+	}
+}
+
 func TestRRF(t *testing.T) {
 	got := fuse.RRF(fuse.Side{Ranking: ranking("ab", 1000, 1), Weight: 1}, fuse.Side{Ranking: ranking("ba", .5, .4), Weight: 1}, fuse.Side{Ranking: ranking("b", 1), Weight: 1})
 	if order(got) != "ba" || math.Abs(got[0].Score-(1.0/62+1.0/61+1.0/61)/3) > 1e-12 {
