@@ -383,20 +383,23 @@ func (d *drafting) show(e event) error {
 // name behind.
 func doing(step string) string {
 	for part := range strings.SplitSeq(step, "/") {
+		part, _, _ = strings.Cut(part, "#") // the visit of a node
 		switch part {
-		case "sources", "survey":
+		case "sources", "model", "survey":
 			return "looking through the sources"
 		case "plan":
 			return "planning"
 		case "gather":
 			return "gathering evidence"
-		case "write":
+		case "web":
+			return "searching the web"
+		case "write", "show":
 			return "writing"
 		case "verify":
 			return "checking every citation"
 		case "approve":
 			return "waiting for the outline to be approved"
-		case "repair":
+		case "repair", "correct", "rewrite":
 			return "correcting what is not found in the sources"
 		case "finish":
 			return "finishing the post"

@@ -130,12 +130,12 @@ func TestStepsAreToldInWords(t *testing.T) {
 	s := newSession(t)
 	end := s.lib.log[len(s.lib.log)-1]
 	s.lib.log = nil
-	for _, step := range []string{"sources", "survey", "plan", "gather", "write/head", "write/1", "verify", "finish", "0badcafe/plan", "some\\u001bthing"} {
+	for _, step := range []string{"sources", "survey", "plan", "gather", "write/head", "write/1", "verify", "repair", "correct/s1/1", "show/s1#2", "verify#2", "finish", "0badcafe/plan", "some\\u001bthing"} {
 		s.lib.log = append(s.lib.log, `{"type":"step.started","data":{"step":"`+step+`"}}`)
 	}
 	s.lib.log = append(s.lib.log, `{"type":"reset","data":{"channel":"draft"}}`, end)
 	got := s.run("draft", "--resume", "R1", "-o", "p.md")
-	got.want(t, cli.ExitOK, "p.md: ", "looking through the sources\nplanning\ngathering evidence\nwriting\nchecking every citation\nfinishing the post\nplanning\nat work: some\ufffdthing\n")
+	got.want(t, cli.ExitOK, "p.md: ", "looking through the sources\nplanning\ngathering evidence\nwriting\nchecking every citation\ncorrecting what is not found in the sources\nwriting\nchecking every citation\nfinishing the post\nplanning\nat work: some\ufffdthing\n")
 }
 
 func TestAStreamThatStaysBrokenIsGivenUp(t *testing.T) {

@@ -96,6 +96,9 @@ func (e Export) frontMatter(b *strings.Builder, d Draft, slug string) {
 	default:
 		fmt.Fprintf(b, "date: %s\n", d.UpdatedAt.UTC().Format(time.RFC3339))
 	}
+	if d.Summary != "" {
+		fmt.Fprintf(b, "description: %s\n", q(d.Summary))
+	}
 	if e.Preset == "hugo" || e.Preset == "astro" || e.Preset == "eleventy" {
 		fmt.Fprintf(b, "slug: %s\n", q(slug))
 	}
