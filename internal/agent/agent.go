@@ -45,6 +45,8 @@ type Versions interface {
 // Searcher finds evidence.
 type Searcher interface {
 	Search(ctx context.Context, q search.Question) (search.Answer, error)
+	// Ask answers in the words of the sources, without a model.
+	Ask(ctx context.Context, q search.Question) (search.Reply, error)
 }
 
 // Models gives the model that a run writes with; llm.Catalog is one. No model at all is nil: then the writer extracts.
@@ -208,6 +210,9 @@ func (r *round) begin(ctx context.Context) error {
 
 // unchanged tells errChanged when the sources are not what they were at the begin of the round.
 func (r *round) unchanged(ctx context.Context) error {
+	if r.held != nil {
+		return r.held(ctx)
+	}
 	docs, err := r.writer.sources(ctx, r.job, r.wish)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 
 // hits is the data of retrieval.hits.
 type hits struct {
-	SectionID string `json:"section_id"`
+	SectionID string `json:"section_id,omitempty"`
 	Query     string `json:"query"`
 	Hits      []hit  `json:"hits"`
 }

@@ -84,6 +84,13 @@ func (d *desk) Search(ctx context.Context, q search.Question) (search.Answer, er
 	return search.New(d.store, search.NewEmbedded(d.store, 1<<20), nil).Search(ctx, q)
 }
 
+func (d *desk) Ask(ctx context.Context, q search.Question) (search.Reply, error) {
+	if err := d.hooks.call(&d.hooks.search); err != nil {
+		return search.Reply{}, err
+	}
+	return search.New(d.store, search.NewEmbedded(d.store, 1<<20), nil).Ask(ctx, q)
+}
+
 func (d *desk) AddSources(ctx context.Context, l runs.Lease, ids []string) error {
 	return d.store.Drafts().AddSources(ctx, l, ids)
 }
@@ -123,6 +130,7 @@ func openWith(t *testing.T, models agent.Models) *desk {
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
 			runs.KindGenerate: {Do: d.writer.Handle, Limit: 2},
+			runs.KindQuery:    {Do: d.writer.HandleQuery, Limit: 2},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },
 	})

@@ -202,28 +202,8 @@ func (r *round) correct(ctx context.Context, s section, w writing) (writing, []r
 		if err != nil {
 			return nil, err
 		}
-		var c corrections
-		if jsonOf(a.Text, &c) != nil {
-			return nil, nil // what is wrong is cut in the last round
-		}
-		for i := len(w.Claims) - 1; i >= 0; i-- { // from behind, so that what stands before stays at its place
-			k := slices.IndexFunc(c.Sentences, func(x struct {
-				Number int    `json:"number"`
-				Text   string `json:"text"`
-			}) bool {
-				return x.Number == i+1
-			})
-			if !w.Claims[i].bad() || k < 0 {
-				continue
-			}
-			told, err := r.replace(ctx, s, &out, i, c.Sentences[k].Text)
-			if err != nil {
-				return nil, err
-			}
-			said = append(said, told...)
-		}
-		out.name()
-		return nil, nil
+		said, err = r.mend(ctx, s, &out, a)
+		return nil, err
 	})
 	return out, said, err
 }

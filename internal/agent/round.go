@@ -32,6 +32,10 @@ type round struct {
 	texts    map[string]*source            // texts that the wish does not name: pages of the web
 	labels   labels
 
+	channel string                          // where its text is streamed; empty: draft
+	whole   bool                            // the text is streamed without sections
+	held    func(ctx context.Context) error // in the place of unchanged
+
 	post post
 }
 

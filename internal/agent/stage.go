@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -13,6 +14,13 @@ import (
 
 // channel is where a draft's text is streamed.
 const channel = "draft"
+
+// reset takes back what was streamed of a section.
+func (r *round) reset(section string) runs.NewEvent {
+	return runs.NewEvent{Type: runs.EventReset, Data: runs.Reset{Channel: r.channelName(), SectionID: section}}
+}
+
+func (r *round) channelName() string { return cmp.Or(r.channel, channel) }
 
 // writing is what the journal keeps of a piece of the draft: a section, or what stands around them. The texts of all pieces, one
 // after the other, are the draft's content.
@@ -44,7 +52,7 @@ type sectionStarted struct {
 // cited is the data of citation.added: a citation as the version has it, and where its claim stands in its section.
 type cited struct {
 	ID        string       `json:"id"`
-	SectionID string       `json:"section_id"`
+	SectionID string       `json:"section_id,omitempty"`
 	Offset    int          `json:"offset"` // of the claim in its section, in UTF-8 bytes
 	Claim     citedClaim   `json:"claim"`
 	Spans     []draft.Span `json:"spans"`
@@ -70,6 +78,7 @@ type stage struct {
 // act is a piece on its way to the stage.
 type act struct {
 	id, title, key string
+	section        string // on the wire: its id, or nothing where the text has no sections
 	said           strings.Builder
 	sent           int // bytes
 	open           bool
@@ -79,7 +88,11 @@ type act struct {
 func (r *round) newStage(pieces []writing) *stage {
 	s := &stage{round: r}
 	for _, p := range pieces {
-		s.acts = append(s.acts, &act{id: p.ID, title: p.Title, key: visitKey(runs.ShowPrefix+p.ID, max(p.Shown, 1))})
+		a := &act{id: p.ID, title: p.Title, key: visitKey(runs.ShowPrefix+p.ID, max(p.Shown, 1)), section: p.ID}
+		if r.whole {
+			a.section = ""
+		}
+		s.acts = append(s.acts, a)
 	}
 	return s
 }
@@ -102,7 +115,7 @@ func (s *stage) close(ctx context.Context, i int, w writing) error {
 		a.said.Reset()
 		if a.sent > 0 {
 			a.sent = 0
-			if err := s.round.job.Emit(ctx, runs.NewEvent{Type: runs.EventReset, Data: runs.Reset{Channel: channel, SectionID: a.id}}); err != nil {
+			if err := s.round.job.Emit(ctx, s.round.reset(a.section)); err != nil {
 				return err
 			}
 		}
@@ -126,7 +139,7 @@ func (s *stage) play(ctx context.Context) error {
 			return nil
 		}
 		if !done {
-			if err := s.round.job.Finish(ctx, key, citations(*a.final, s.base)...); err != nil {
+			if err := s.round.job.Finish(ctx, key, citations(*a.final, a.section, s.base)...); err != nil {
 				return err
 			}
 		}
@@ -139,9 +152,12 @@ func (s *stage) play(ctx context.Context) error {
 func (s *stage) send(ctx context.Context, a *act, key string) error {
 	job := s.round.job
 	if !a.open {
-		first := []runs.NewEvent{{Type: runs.EventSection, Data: sectionStarted{a.id, a.title}}}
+		var first []runs.NewEvent
+		if a.section != "" {
+			first = append(first, runs.NewEvent{Type: runs.EventSection, Data: sectionStarted{a.section, a.title}})
+		}
 		if job.Opened(key) || !strings.HasSuffix(a.key, a.id) { // it was begun before, or changed: what stands there goes
-			first = append([]runs.NewEvent{{Type: runs.EventReset, Data: runs.Reset{Channel: channel, SectionID: a.id}}}, first...)
+			first = append([]runs.NewEvent{s.round.reset(a.section)}, first...)
 		}
 		if err := job.Begin(ctx, key); err != nil {
 			return err
@@ -155,22 +171,22 @@ func (s *stage) send(ctx context.Context, a *act, key string) error {
 	if text == "" {
 		return nil
 	}
-	if err := job.Token(ctx, channel, a.id, a.sent, text); err != nil {
-		return fmt.Errorf("stream section %s: %w", a.id, err)
+	if err := job.Token(ctx, s.round.channelName(), a.section, a.sent, text); err != nil {
+		return fmt.Errorf("stream %s: %w", a.id, err)
 	}
 	a.sent += len(text)
 	return nil
 }
 
 // citations tells the citations of a piece that begins at an offset of the draft.
-func citations(w writing, base int) []runs.NewEvent {
+func citations(w writing, section string, base int) []runs.NewEvent {
 	var events []runs.NewEvent
 	for _, c := range w.Claims {
 		if len(c.Spans) == 0 {
 			continue
 		}
 		events = append(events, runs.NewEvent{Type: runs.EventCitation, Data: cited{
-			ID: c.ID, SectionID: w.ID, Offset: c.Start,
+			ID: c.ID, SectionID: section, Offset: c.Start,
 			Claim: citedClaim{base + c.Start, base + c.Start + len(c.Text), c.Text}, Spans: c.Spans,
 		}})
 	}

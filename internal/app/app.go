@@ -215,6 +215,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindSnapshot: {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Writing.Writers},
+			runs.KindQuery:    {Do: writer.HandleQuery, Limit: cfg.Writing.Writers},
 			runs.KindSync:     {Do: a.feed.Handle, Limit: cfg.Storage.Workers},
 		},
 		Ended: func(r runs.Run, st runs.Status) {
@@ -251,7 +252,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
@@ -299,6 +300,7 @@ func (a *App) accounts(ctx context.Context, server bool) (*account.Service, erro
 		Registration: account.Registration(cfg.Registration), SetupToken: a.setupToken, LocalToken: a.localToken,
 	}, nil)
 }
+
 
 // How often the background loops look.
 const (

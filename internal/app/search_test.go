@@ -364,11 +364,15 @@ func TestQuery(t *testing.T) {
 	} {
 		r := p.want(200, "POST", "/api/v1/documents/query", obj{"question": question})
 		answer := r.str("answer")
-		if !strings.Contains(answer, want) || !strings.Contains(answer, "[1]") || r.at("evidence") != true {
+		if !strings.Contains(answer, want) || r.at("evidence") != true || r.at("llm_model") != nil {
 			t.Errorf("%s %s", question, r.raw)
 		}
 		for _, c := range r.list("citations") {
-			c := c.(obj)
+			claim := c.(obj)["claim"].(obj)
+			if got := answer[int(claim["start"].(float64)):int(claim["end"].(float64))]; got != claim["text"] {
+				t.Errorf("%s: claim %q stands at its place as %q", question, claim["text"], got)
+			}
+			c := c.(obj)["spans"].([]any)[0].(obj)
 			text := p.want(200, "GET", "/api/v1/documents/"+c["document_id"].(string)+"/text", nil).str("text")
 			if got := text[int(c["start"].(float64)):int(c["end"].(float64))]; got != c["quote"] {
 				t.Errorf("%s: quote %q, the source has %q", question, c["quote"], got)

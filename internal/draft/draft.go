@@ -79,16 +79,17 @@ const (
 
 // Citation ties a claim of a version to the places that support it. It is data beside the text, never in it.
 type Citation struct {
-	ID      string
-	Claim   Claim
-	Verdict Verdict
-	Spans   []Span
+	ID      string  `json:"id"`
+	Claim   Claim   `json:"claim"`
+	Verdict Verdict `json:"verdict"`
+	Spans   []Span  `json:"spans"`
 }
 
 // Claim is a sentence of the version that states something.
 type Claim struct {
-	Start, End int // UTF-8 byte offsets in the version's content
-	Text       string
+	Start int    `json:"start"` // UTF-8 byte offsets in the version's content
+	End   int    `json:"end"`
+	Text  string `json:"text"`
 }
 
 // Verdict says whether the spans support the claim.

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/cors"
 
 	"byline/internal/account"
+	"byline/internal/agent"
 	"byline/internal/blob"
 	"byline/internal/document"
 	"byline/internal/draft"
@@ -40,6 +41,7 @@ type Deps struct {
 	Engines       *search.Router
 	Feed          *search.Feed
 	Drafts        *draft.Service
+	Enquiries     *agent.Enquiries
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
 	Hub           *runs.Hub
@@ -138,7 +140,7 @@ func (s *server) cors(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins:   s.Origins,
 		AllowedMethods:   []string{"GET", "POST", "PUT", "PATCH", "DELETE"},
-		AllowedHeaders:   []string{"Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Last-Event-ID", "X-API-Key", "X-Setup-Token"},
+		AllowedHeaders:   []string{"Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-API-Key", "X-Setup-Token"},
 		ExposedHeaders:   []string{"ETag", "Location", "Retry-After", "X-Request-Id", "Content-Disposition"},
 		AllowCredentials: false,
 		MaxAge:           600,

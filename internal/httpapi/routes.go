@@ -39,7 +39,12 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/documents/{doc_id}/pages/{number}", "get-page", "documents", "A page as PNG", s.getPage,
 		also("200", "The page", "image/png", binary))
 	handle(s, "POST", v1+"/documents/search", "search", "documents", "Find passages", s.search)
-	handle(s, "POST", v1+"/documents/query", "query", "documents", "Answer a question in the words of the documents, with citations", s.query)
+	handle(s, "POST", v1+"/documents/query", "query", "documents", "Answer a question from the documents, with citations", s.query,
+		also("200", "The answer; or its run's events on the channel answer, when Accept is text/event-stream", "application/json", s.schemaOf(answerShape{})),
+		func(o *huma.Operation) {
+			o.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
+		},
+		also("202", "It takes longer than the client wants to wait. The same request with the same Idempotency-Key waits on; the run's last event has the answer", "application/json", s.schemaOf(runBody{})))
 
 	handle(s, "POST", v1+"/blog/generate", "generate", "blog", "Write a post from documents", s.generate,
 		also("202", "The draft and its run", "application/json", s.schemaOf(startedShape{})), stream)

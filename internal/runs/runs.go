@@ -25,6 +25,7 @@ const (
 	KindProcess  Kind = "process"  // a document: extract, chunk, index
 	KindSnapshot Kind = "snapshot" // a document that a run found on the web and waits for: as process, with places of its own
 	KindGenerate Kind = "generate" // a draft
+	KindQuery    Kind = "query"    // a question to the library
 	KindSync     Kind = "sync"     // a search engine outside: send it what it lacks of the workspace
 )
 
@@ -46,7 +47,7 @@ func (s Status) Terminal() bool { return s == Completed || s == Failed || s == C
 
 // Subject is what a run works on.
 type Subject struct {
-	Type string `json:"type"` // document, draft, engine
+	Type string `json:"type"` // document, draft, engine, query
 	ID   string `json:"id"`
 }
 

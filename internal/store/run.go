@@ -420,7 +420,7 @@ func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once
 
 // unsettle hands the subject over to its new run. Of a subject that is gone the run cannot begin.
 func (t *tx) unsettle(r runs.Run) error {
-	if r.Subject.Type == subjectEngine {
+	if r.Subject.Type == subjectEngine || r.Subject.Type == subjectQuery {
 		return nil
 	}
 	query := `UPDATE document SET status = 'pending', error_code = '', error = '', run_id = ?, updated_at = ? WHERE id = ?`

@@ -97,9 +97,10 @@ func (s *Store) sweepDocument(ctx context.Context, x trash) (done bool, err erro
 	if err := s.purgeRuns(ctx, own, true); err != nil {
 		return false, err
 	}
-	ended, err := s.purgeReaders(ctx, x)
-	if err != nil || !ended {
-		return false, err
+	for _, purge := range []func(context.Context, trash) (bool, error){s.purgeReaders, s.purgeAnswers} {
+		if ended, err := purge(ctx, x); err != nil || !ended {
+			return false, err
+		}
 	}
 	return s.segmentsGone(ctx, `SELECT 1 FROM segment_document WHERE document_id = ? LIMIT 1`, x.ref)
 }

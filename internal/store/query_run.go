@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+
+	"byline/internal/ident"
+	"byline/internal/runs"
+)
+
+// subjectQuery is the subject of a run that answers a question: it has no row, and nothing else has its id.
+const subjectQuery = "query"
+
+// AddRun meets agent.EnquiryStore.
+func (s *Store) AddRun(ctx context.Context, ws ident.Workspace, n runs.NewRun, once *ident.Once) (r runs.Run, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		m, repeated, err := t.once(ws, once)
+		if err != nil {
+			return err
+		}
+		if repeated {
+			r, err = t.run(ws, m.Run)
+			return err
+		}
+		if r, err = t.createRun(ws, n); err != nil {
+			return err
+		}
+		return t.remember(ws, once, made{Resource: n.Subject.ID, Run: r.ID})
+	})
+	return r, err
+}
+
+// purgeAnswers purges the query runs that found a document: their steps and events hold passages of it, and their answers quote it.
+// While one of them goes on it needs its steps, and the note waits (ended == false).
+func (s *Store) purgeAnswers(ctx context.Context, x trash) (ended bool, err error) {
+	const from = ` FROM run r WHERE r.workspace = ? AND r.kind = ? AND EXISTS (SELECT 1 FROM run_event e WHERE e.run_id = r.id AND e.type = ? AND REPLACE(e.data, ?, '') <> e.data)`
+	args := []any{x.workspace, runs.KindQuery, runs.EventHits, encodeItem(x.ref)}
+	list, err := readAll(ctx, s, scanString, `SELECT r.id`+from+` AND r.ended_at > 0`, args...)
+	if err != nil {
+		return false, err
+	}
+	if err := s.purgeRuns(ctx, list, true); err != nil {
+		return false, err
+	}
+	open, err := readAll(ctx, s, scanString, `SELECT r.id`+from+` AND r.ended_at = 0`, args...)
+	return len(open) == 0, err
+}
