@@ -39,7 +39,7 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 				return err
 			}
 		}
-		if left.Drafts, err = t.orphanQuotes(id, purgeQuotes); err != nil {
+		if left.Drafts, err = t.orphanQuotes(ws, id, purgeQuotes); err != nil {
 			return err
 		}
 		return t.discard(ws, trashDocument, id, 0, blob)
@@ -52,7 +52,7 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 
 // orphanQuotes marks what quotes a document that goes away, and tells which drafts do. The workspace is held, so that the
 // citations of two documents that go at once are changed one after the other.
-func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, error) {
+func (t *tx) orphanQuotes(ws ident.Workspace, documentID string, purge bool) ([]document.DraftRef, error) {
 	const quoting = `citation_document q JOIN citation c ON c.id = q.citation_id`
 	list, err := all(t, func(row scanner) (r document.DraftRef, err error) {
 		err = row.Scan(&r.ID, &r.Title)
@@ -68,16 +68,7 @@ func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, e
 		return nil, err
 	}
 	for _, c := range citations {
-		for i := range c.Spans {
-			if sp := &c.Spans[i]; sp.DocumentID == documentID {
-				if sp.Gone = true; purge {
-					sp.Quote, sp.Title = "", ""
-				}
-			}
-		}
-		if purge {
-			c.Claim.Text = ""
-		}
+		orphan(&c, documentID, purge)
 		spans, err := json.Marshal(c.Spans)
 		if err != nil {
 			return nil, fmt.Errorf("citation %s: %w", c.ID, err)
@@ -86,6 +77,8 @@ func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, e
 			return nil, err
 		}
 	}
-	_, err = t.exec(`DELETE FROM citation_document WHERE document_id = ?`, documentID)
-	return list, err
+	if _, err = t.exec(`DELETE FROM citation_document WHERE document_id = ?`, documentID); err != nil {
+		return nil, err
+	}
+	return list, t.orphanProposals(ws, documentID, purge)
 }
