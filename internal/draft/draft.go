@@ -44,10 +44,12 @@ type Draft struct {
 // Cause says how a version came to be.
 type Cause string
 
-// The causes that exist so far.
+// The causes.
 const (
 	CauseGenerate Cause = "generate"
 	CauseEdit     Cause = "edit"
+	CauseRefine   Cause = "refine"
+	CauseRestore  Cause = "restore" // undone, done again, or taken from an older version
 )
 
 // Version is one state of a draft. Versions are only ever added.

@@ -26,6 +26,7 @@ const (
 	KindSnapshot Kind = "snapshot" // a document that a run found on the web and waits for: as process, with places of its own
 	KindGenerate Kind = "generate" // a draft
 	KindQuery    Kind = "query"    // a question to the library
+	KindRefine   Kind = "refine"   // a draft: a proposal of what was asked for
 	KindSync     Kind = "sync"     // a search engine outside: send it what it lacks of the workspace
 )
 
@@ -125,6 +126,7 @@ const (
 	EventVerified      = "claim.verified"
 	EventToolCalled    = "tool.called"
 	EventToolCompleted = "tool.completed"
+	EventProposal      = "proposal.ready"
 	EventVersion       = "version.created"
 	EventUsage         = "usage"
 	EventNotice        = "notice"
