@@ -61,7 +61,7 @@ start)
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	cp internal/driver/openai/testdata/aimock.json "$dir/fixtures.json"
-	echo '{"llm": {"fixtures": "./fixtures.json", "chunkSize": 6, "latency": 2}}' >"$dir/config.json"
+	echo '{"llm": {"fixtures": "./fixtures.json", "chunkSize": 6, "latency": 2}, "services": {"search": true}}' >"$dir/config.json"
 	for attempt in 1 2 3; do # a free port can be taken before we bind it
 		port=${AIMOCK_PORT:-$(free_port)}
 		echo "$port" >"$dir/port"

@@ -1,7 +1,7 @@
 // Command search measures what one machine holds: it fills libraries of 10,000, 100,000 and 1,000,000 passages through the
 // product's own pipeline, starts the server on them, and asks. It tells what building took, what lies on disk and in memory,
 // and how long questions take, by words, by meaning and both, over HTTP, with the encoder. -only tenants measures a thousand
-// workspaces in one process instead.
+// workspaces in one process instead, and -only elasticsearch questions of words beside an Elasticsearch.
 //
 // The vectors of passages are made up, in clusters, since embedding a million passages takes hours; those of questions are the
 // encoder's, which takes its time for each.
@@ -34,7 +34,7 @@ import (
 
 var (
 	binary    = flag.String("byline", "../bin/byline", "program to measure")
-	only      = flag.String("only", "scale", "scale or tenants")
+	only      = flag.String("only", "scale", "scale, tenants or elasticsearch")
 	sizes     = flag.String("passages", "10000,100000", "sizes of libraries; 1000000 takes half an hour and 15 GB of disk")
 	questions = flag.Int("questions", 300, "questions of each kind")
 	memory    = flag.Int("memory", 1024, "BYLINE_SEARCH_MEMORY in MiB")
@@ -44,8 +44,12 @@ var (
 
 func main() {
 	flag.Parse()
-	if *only == "tenants" {
+	switch *only {
+	case "tenants":
 		tenants()
+		return
+	case "elasticsearch":
+		elasticsearch()
 		return
 	}
 	fmt.Println("| passages | built in, CPU s | disk | mode | p50 | p99 | CPU a question | resident |")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 
@@ -171,11 +172,32 @@ func (s *stage) send(ctx context.Context, a *act, key string) error {
 	if text == "" {
 		return nil
 	}
-	if err := job.Token(ctx, s.round.channelName(), a.section, a.sent, text); err != nil {
-		return fmt.Errorf("stream %s: %w", a.id, err)
+	for word := range words(text) { // what is there whole is streamed, too: its reader sees it grow
+		if err := job.Token(ctx, s.round.channelName(), a.section, a.sent, word); err != nil {
+			return fmt.Errorf("stream section %s: %w", a.id, err)
+		}
+		a.sent += len(word)
 	}
-	a.sent += len(text)
 	return nil
+}
+
+// words cuts a text behind the white space that follows a word.
+func words(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for text != "" {
+			n := strings.IndexAny(text, " \n")
+			for n >= 0 && n < len(text) && (text[n] == ' ' || text[n] == '\n') {
+				n++
+			}
+			if n < 0 {
+				n = len(text)
+			}
+			if !yield(text[:n]) {
+				return
+			}
+			text = text[n:]
+		}
+	}
 }
 
 // citations tells the citations of a piece that begins at an offset of the draft.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -122,6 +123,12 @@ func (c *command) ask(ctx context.Context, terminal *os.File, prompt string) (st
 	case a := <-answered:
 		return string(a.text), a.err
 	case <-ctx.Done():
+		for range 40 { // the reading may be about to begin, and would turn the echo off behind our back
+			if now, err := term.GetState(fd); err != nil || *now != *before {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
 	}
 }

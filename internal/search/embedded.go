@@ -104,7 +104,7 @@ func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 		return Found{}, fmt.Errorf("search vectors: %w", err)
 	}
 	// The order of the first ones is that of their floats; the codes are near enough to the others' to fuse them.
-	near := vector.Undecided(hits, exactly, o.Margin)
+	near := vector.Undecided(hits, min(exactly, q.K), o.Margin)
 	ids := make([]string, near)
 	for i, h := range hits[:near] {
 		ids[i] = h.ID

@@ -281,3 +281,46 @@ func TestMergesMeetDeletions(t *testing.T) {
 		}
 	})
 }
+
+// A damaged segment is hidden from everybody, and its documents are to be put in again; somebody else's is left alone.
+func TestCondemn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		l := newLibrary(t, s)
+		d := l.ready(l.mine, "a.txt", "The boiler is old.\n")
+		segments := func() (n int) {
+			list, err := l.Segments(l.ctx, l.mine, "")
+			l.ok(err)
+			return len(list)
+		}
+		lacking := func() (ids []string) {
+			list, err := l.Unembedded(l.ctx, "", 10)
+			l.ok(err)
+			for _, u := range list {
+				ids = append(ids, u.DocumentID)
+			}
+			return ids
+		}
+		list, err := l.Segments(l.ctx, l.mine, "")
+		l.ok(err)
+		if len(list) == 0 {
+			t.Fatal("no segment")
+		}
+		before := lacking()
+		l.ok(s.Condemn(l.ctx, l.foreign, list[0].ID))
+		same(t, "segments after a foreign hand", segments(), len(list))
+		same(t, "lacking after a foreign hand", lacking(), before)
+		for range 2 { // again does nothing
+			l.ok(s.Condemn(l.ctx, l.mine, list[0].ID))
+			same(t, "segments", segments(), len(list)-1)
+		}
+		states, err := s.SpaceStates(l.ctx)
+		l.ok(err)
+		counted, err := s.Spaces(l.ctx)
+		l.ok(err)
+		for i := range counted {
+			counted[i].Documents, counted[i].Of = 0, 0
+		}
+		same(t, "states", states, counted)
+		same(t, "lacking", lacking(), append(before, d.ID))
+	})
+}

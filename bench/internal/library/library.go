@@ -49,7 +49,7 @@ func Vectors() *Made {
 	return &Made{Of: e.Space()}
 }
 
-// Open opens a library, or makes one.
+// Open opens a library, or makes one. Without an embedder (nil) it has words alone.
 func Open(dir string, e embed.Embedder) *Library {
 	proc.Check(os.MkdirAll(dir, 0o700))
 	s, err := store.Open(context.Background(), store.Options{Path: filepath.Join(dir, "byline.db")})

@@ -139,7 +139,7 @@ func TestScriptedEndpoint(t *testing.T) {
 		t.Skip("TEST_AIMOCK_URL is not set")
 	}
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	found, err := tavily.New(base, "tvly-key").Find(t.Context(), "heat pumps", 5)
+	found, err := tavily.New(strings.TrimSuffix(base, "/v1"), "tvly-key").Find(t.Context(), "heat pumps", 5)
 	if err != nil {
 		t.Fatal(err)
 	}
