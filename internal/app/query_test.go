@@ -26,6 +26,9 @@ func answering(t *testing.T) *llmtest.Server {
 			sentence, _, _ := strings.Cut(text, ". ")
 			return llmtest.Say(strings.TrimSuffix(sentence, ".") + " [" + m[1] + "].")
 		}
+		if _, turn, ok := strings.Cut(c.Last(), "to be made a question of its own: "); ok {
+			return llmtest.Say(turn)
+		}
 		return llmtest.Say("pong pong")
 	})
 	return s
