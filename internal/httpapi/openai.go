@@ -59,7 +59,7 @@ func openAIErrorOf(ctx context.Context, err error) (status int, e openAIError, h
 	}
 	code := func(c string) { e.Error.Code = &c }
 	switch {
-	case p.Code == "unauthenticated":
+	case status == http.StatusUnauthorized:
 		code("invalid_api_key")
 	case p.Code == llm.CodeMissing:
 		status = http.StatusNotFound
