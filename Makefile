@@ -14,7 +14,7 @@ GENERATED = $$(grep -rl --include='*_test.go' 'func TestGenerated' internal | xa
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build web test check cover engines bench torture fuzz generate clean
+.PHONY: help run build web test check cover engines clients bench torture fuzz generate clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ cover: web ## statement coverage of all Go code, of the binary and its child too
 
 engines: ## tests against real search engines: Chroma, Elasticsearch 8 and 9, OpenSearch 3; needs Node, Maven and a JDK 21
 	@scripts/engines.sh
+
+clients: ## tests with the official openai clients (Node, Python) and the Model Context Protocol's; needs Node and Python 3
+	@scripts/clients.sh
 
 bench: bench-http bench-pdf bench-events bench-lexical bench-vectors ## measure what bench/README.md describes, beside other programs
 

@@ -74,6 +74,7 @@ var modules = []module{
 	{"github.com/google/go-cmp", []string{"tests"}},
 	{"github.com/jackc/pgx/v5", []string{"store"}},
 	{"github.com/klippa-app/go-pdfium", []string{"engine/pdf", "engine/sandbox"}},
+	{"github.com/modelcontextprotocol/go-sdk", []string{"httpapi", "driver/mcp", "tests"}},
 	{"github.com/pressly/goose/v3", []string{"store"}},
 	{"github.com/prometheus/client_golang", []string{"ops"}},
 	{"github.com/rogpeppe/go-internal", []string{"tests"}},

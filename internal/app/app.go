@@ -256,7 +256,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
-		Books: a.store, Currency: func() string { return a.models.prices.get().Currency },
+		Models: a.models.catalog, Books: a.store, Currency: func() string { return a.models.prices.get().Currency },
 		Health: a.health, Metrics: a.metrics, Log: a.log,
 	}, site.Mount)
 	return err

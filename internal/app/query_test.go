@@ -17,18 +17,24 @@ func answering(t *testing.T) *llmtest.Server {
 	t.Helper()
 	s := llmtest.New(t, nil)
 	s.Models = []string{"fake-1", "fake-2"}
-	s.Script(func(c llmtest.Call) llmtest.Reply {
-		if m := firstPassage.FindStringSubmatch(c.Messages[len(c.Messages)-1].Content); m != nil {
-			text := strings.TrimSpace(m[2][strings.LastIndexByte(m[2], '#')+1:])
-			if _, body, ok := strings.Cut(text, "\n"); ok {
-				text = strings.TrimSpace(body)
-			}
-			sentence, _, _ := strings.Cut(text, ". ")
-			return llmtest.Say(strings.TrimSuffix(sentence, ".") + " [" + m[1] + "].")
-		}
-		return llmtest.Say("pong pong")
-	})
+	s.Script(answers)
 	return s
+}
+
+// answers is what it says.
+func answers(c llmtest.Call) llmtest.Reply {
+	if m := firstPassage.FindStringSubmatch(c.Messages[len(c.Messages)-1].Content); m != nil {
+		text := strings.TrimSpace(m[2][strings.LastIndexByte(m[2], '#')+1:])
+		if _, body, ok := strings.Cut(text, "\n"); ok {
+			text = strings.TrimSpace(body)
+		}
+		sentence, _, _ := strings.Cut(text, ". ")
+		return llmtest.Say(strings.TrimSuffix(sentence, ".") + " [" + m[1] + "].")
+	}
+	if _, turn, ok := strings.Cut(c.Last(), "to be made a question of its own: "); ok {
+		return llmtest.Say(turn)
+	}
+	return llmtest.Say("pong pong")
 }
 
 // openAnswering is a system with such a provider, and somebody with documents.

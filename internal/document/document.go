@@ -150,6 +150,8 @@ type Store interface {
 	Text(ctx context.Context, ws ident.Workspace, id string, start, limit int) (text string, length int, err error)
 	// Passages gives a page of passages from an ord on.
 	Passages(ctx context.Context, ws ident.Workspace, id string, from, limit int) (page []Passage, total int, err error)
+	// Passage gives one of a document that is there; else it is fault.Missing("passage").
+	Passage(ctx context.Context, ws ident.Workspace, id string) (Passage, error)
 	// Page gives one page with its words.
 	Page(ctx context.Context, ws ident.Workspace, id string, number int) (extract.Page, error)
 	// Elements gives all elements in order.

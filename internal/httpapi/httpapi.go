@@ -42,10 +42,12 @@ type Deps struct {
 	Feed          *search.Feed
 	Drafts        *draft.Service
 	Enquiries     *agent.Enquiries
+	Refine        func(context.Context, ident.Workspace, Refinement) (runs.Run, error) // of the tool refine_draft; nil: there is none
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
 	Hub           *runs.Hub
 	Render        func(ctx context.Context, f blob.File, page, dpi int) (png []byte, err error)
+	Models        *llm.Catalog
 	Books         llm.Books
 	Currency      func() string // of the price table
 	Health        *ops.Health
@@ -72,6 +74,8 @@ func New(d Deps, mount func(*http.ServeMux)) (http.Handler, error) {
 	s.api = humago.New(s.mux, s.describe())
 	s.api.UseMiddleware(s.guard)
 	s.routes()
+	s.openAIRoutes()
+	s.mcpRoutes()
 	spec, err := json.Marshal(s.api.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("write OpenAPI document: %w", err)
@@ -109,7 +113,7 @@ func (s *server) describe() huma.Config {
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}},
 			},
-			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "runs"}, {Name: "ops"}},
+			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "runs"}, {Name: "ops"}, {Name: "openai"}, {Name: "mcp"}},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",

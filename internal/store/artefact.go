@@ -77,6 +77,16 @@ func scanPassage(row scanner) (document.Passage, error) {
 	return p, err
 }
 
+// Passage meets document.Store.
+func (s *Store) Passage(ctx context.Context, ws ident.Workspace, id string) (p document.Passage, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		p, err = scanPassage(t.row(`SELECT `+passageColumns+` FROM passage p JOIN document d ON d.id = p.document_id AND d.passage_generation = p.generation
+			WHERE p.id = ? AND d.workspace = ?`, id, ws))
+		return missing(err, "passage")
+	})
+	return p, err
+}
+
 // Passages meets document.Store.
 func (s *Store) Passages(ctx context.Context, ws ident.Workspace, id string, from, limit int) (list []document.Passage, total int, err error) {
 	err = s.read(ctx, func(t *tx) error {
