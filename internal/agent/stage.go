@@ -32,6 +32,7 @@ type claim struct {
 	Spans   []draft.Span  `json:"spans"`
 	Verdict draft.Verdict `json:"verdict"`
 	Hard    bool          `json:"hard,omitempty"` // a number, name, date or denial is not as in the source
+	Kept    bool          `json:"kept,omitempty"` // it is an older version's, or a person's own, and not to be judged
 
 	extracted
 }
