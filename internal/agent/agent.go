@@ -57,6 +57,7 @@ type Models interface {
 // Options are what a Writer needs.
 type Options struct {
 	Versions  Versions
+	Proposals Proposals // of refinements
 	Documents Documents
 	Searcher  Searcher
 	Models    Models // nil: none
@@ -114,7 +115,7 @@ var errChanged = errors.New("sources changed")
 // A round works on the sources as they are. When one of them goes, or its text is replaced, while the round goes on, what was
 // streamed is taken back and another round begins with those that are left.
 func (w *Writer) Handle(ctx context.Context, job *runs.Job) (any, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, longest, fault.New(fault.Invalid, "took_too_long", "The writing took more than %s and was ended. The draft keeps what was written; shorten the post, or choose a faster model.", longest))
+	ctx, cancel := context.WithTimeoutCause(ctx, longestRun, fault.New(fault.Invalid, "took_too_long", "The writing took more than %s and was ended. The draft keeps what was written; shorten the post, or choose a faster model.", longestRun))
 	defer cancel()
 	result, err := w.handle(ctx, job)
 	if err != nil && ctx.Err() != nil {
@@ -125,8 +126,8 @@ func (w *Writer) Handle(ctx context.Context, job *runs.Job) (any, error) {
 	return result, err
 }
 
-// longest is how long a writer may work on a post at a stretch; the time that a person takes to answer does not count.
-const longest = 2 * time.Hour
+// longestRun is how long a writer may work on a post at a stretch; the time that a person takes to answer does not count.
+const longestRun = 2 * time.Hour
 
 func (w *Writer) handle(ctx context.Context, job *runs.Job) (any, error) {
 	var wish draft.Wish

@@ -25,7 +25,9 @@ func OnceIn(ctx context.Context, kept map[string]Kept, key string, out any, do f
 }
 
 // CheckGraphs checks the graphs of the house.
-func CheckGraphs() error { return errors.Join(postGraph.Check(), answerGraph.Check()) }
+func CheckGraphs() error {
+	return errors.Join(postGraph.Check(), answerGraph.Check(), refineGraph.Check())
+}
 
 // Prompt fills a prompt in.
 func Prompt(name string, data any) (string, error) { return prompt(name, data) }

@@ -301,7 +301,6 @@ func (a *App) accounts(ctx context.Context, server bool) (*account.Service, erro
 	}, nil)
 }
 
-
 // How often the background loops look.
 const (
 	sweepEvery   = 10 * time.Second // what was deleted is gone within 60 s

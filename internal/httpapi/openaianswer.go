@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"byline/internal/agent"
+	"byline/internal/draft"
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/runs"
@@ -174,8 +175,8 @@ func (s *server) annotations(r *http.Request, n agent.Numbered) (notes []chatAnn
 	for _, m := range n.Marks {
 		runes += utf8.RuneCountInString(n.Text[at:m.Start])
 		at = m.Start
-		a := chatAnnotation{Type: "url_citation", Library: libraryCitation{Number: m.Source + 1, ID: m.Citation.ID, Claim: m.Citation.Claim.Text,
-			Verdict: verdictShape{string(m.Citation.Verdict.Label), m.Citation.Verdict.Score, list(m.Citation.Verdict.Reasons)}, Span: citedShape(m.Span)}}
+		shape := toCitation(draft.Citation{Claim: m.Citation.Claim, Verdict: m.Citation.Verdict, Spans: []draft.Span{m.Span}})
+		a := chatAnnotation{Type: "url_citation", Library: libraryCitation{Number: m.Source + 1, ID: m.Citation.ID, Claim: m.Citation.Claim.Text, Verdict: shape.Verdict, Span: shape.Spans[0]}}
 		a.URL = urlCitation{runes, runes + m.End - m.Start, m.Span.DocumentName, m.Span.URL}
 		if m.Span.Title != "" {
 			a.URL.Title = m.Span.Title
