@@ -62,6 +62,9 @@ type Options struct {
 	Searcher  Searcher
 	Models    Models // nil: none
 	Web       *Web   // nil: none
+	// Sessions and Drafting are what a conversation needs; nil where there is none.
+	Sessions Sessions
+	Drafting Drafting
 	// Judgements keeps what models say of claims; nil: they are not asked.
 	Judgements Judgements
 	Parallel   int  // sections that are written at the same time; 0 is 4

@@ -91,10 +91,12 @@ const (
 // WebAllowed tells whether a run may search the web: its input says so, as a wish's brief or by itself.
 func WebAllowed(input json.RawMessage) bool {
 	var asked struct {
-		Web   bool
-		Brief struct{ Web bool }
+		Web      bool
+		Brief    struct{ Web bool }
+		Settings struct{ Web bool } // of a session
+		Action   struct{ Name string }
 	}
-	return json.Unmarshal(input, &asked) == nil && (asked.Web || asked.Brief.Web)
+	return json.Unmarshal(input, &asked) == nil && (asked.Web || asked.Brief.Web || asked.Settings.Web || asked.Action.Name == intentWeb)
 }
 
 // Gather asks the queries, reads the best n pages (0: some) and keeps each as a document before anybody cites it. A run that

@@ -25,6 +25,7 @@ import (
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
+	"byline/internal/session"
 )
 
 // Deps are what the interface stands on.
@@ -43,6 +44,7 @@ type Deps struct {
 	Drafts        *draft.Service
 	Enquiries     *agent.Enquiries
 	Refine        func(context.Context, ident.Workspace, Refinement) (runs.Run, error) // of the tool refine_draft; nil: there is none
+	Sessions      *session.Service
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
 	Hub           *runs.Hub
@@ -61,7 +63,8 @@ type server struct {
 	mux *http.ServeMux
 	log *slog.Logger
 
-	pages pages
+	pages          pages
+	settingsSchema json.RawMessage // of a session
 }
 
 // maxBody is the most that a JSON body may have, in bytes.
@@ -113,7 +116,7 @@ func (s *server) describe() huma.Config {
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}},
 			},
-			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "runs"}, {Name: "ops"}, {Name: "openai"}, {Name: "mcp"}},
+			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "sessions"}, {Name: "runs"}, {Name: "ops"}, {Name: "openai"}, {Name: "mcp"}},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",

@@ -1,0 +1,277 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"byline/internal/engine/lexical"
+	"byline/internal/fault"
+	"byline/internal/llm"
+	"byline/internal/runs"
+)
+
+// The intents of messages; commands of a session have the same names.
+const (
+	intentChat     = "chat"
+	intentQuestion = "question"
+	intentEdit     = "edit"
+	intentDraft    = "draft"
+	intentWeb      = "web"
+	intentDecide   = "decide"
+)
+
+// routed is a model's answer to route.md.
+type routed struct {
+	Intent  string `json:"intent"`
+	Request string `json:"request"`
+	Title   string `json:"title"`
+	Words   int    `json:"words"`
+}
+
+var routeSchema = &llm.Schema{Name: "route", JSON: json.RawMessage(`{"type":"object","additionalProperties":false,"required":["intent","request","title","words"],"properties":{"intent":{"type":"string","enum":["chat","question","edit","draft","web"]},"request":{"type":"string"},"title":{"type":"string"},"words":{"type":"integer"}}}`)}
+
+// doRoute is the node that says what a message asks for. What somebody pressed, or said with a command, is done and not guessed at.
+func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) {
+	t.talk.Request = strings.TrimSpace(t.message().Content)
+	t.talk.Words = wordsAsked(t.talk.Request)
+	if a := t.wish.Action; a != nil {
+		return t.pressed(ctx, a.Name)
+	}
+	if t.wish.Selection != nil {
+		return t.to(intentEdit)
+	}
+	if t.model == nil {
+		return t.to(t.guess())
+	}
+	r, err := t.askRoute(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	if r.Request = strings.TrimSpace(r.Request); r.Request != "" {
+		t.talk.Request = clip(r.Request, longQuestion)
+	}
+	t.talk.Title = line(r.Title)
+	if t.talk.Words == 0 { // a length that the message names in figures is kept, whatever the model makes of it
+		t.talk.Words = min(max(r.Words, 0), 20_000)
+	}
+	return t.to(r.Intent)
+}
+
+// pressed is where a button or a command leads.
+func (t *talking) pressed(_ context.Context, name string) (string, []runs.NewEvent, error) {
+	switch name {
+	case "ask":
+		return t.to(intentQuestion)
+	case actionAccept, actionReject:
+		return t.to(intentDecide)
+	case intentChat, intentEdit, intentDraft, intentWeb:
+		return t.to(name)
+	}
+	return "", nil, fault.New(fault.Invalid, "unknown_action", "This button does nothing that Byline knows: %q.", name)
+}
+
+// to goes to the node of an intent.
+func (t *talking) to(intent string) (string, []runs.NewEvent, error) {
+	t.talk.Intent = intent
+	switch intent {
+	case intentEdit:
+		return nodeEdit, nil, nil
+	case intentDraft:
+		return nodeDraft, nil, nil
+	case intentDecide:
+		return nodeDecide, nil, nil
+	case intentChat:
+		return nodeChat, nil, nil
+	case intentWeb:
+		t.talk.Web = true
+	}
+	return nodeAnswer, nil, nil
+}
+
+// askRoute has the model decide. An answer that can't be read counts as a question.
+func (t *talking) askRoute(ctx context.Context) (routed, error) {
+	turns, err := t.turns(ctx)
+	if err != nil {
+		return routed{}, err
+	}
+	q, err := ask("route", "route", struct{ Draft, Web bool }{t.draftID() != "", t.writer.Web != nil && WebAllowed(t.job.Run().Input)}, "turns", turns)
+	if err != nil {
+		return routed{}, err
+	}
+	q.Schema = routeSchema
+	a, err := t.call(ctx, "route/1", q, nil)
+	if err != nil {
+		return routed{}, err
+	}
+	r := routed{}
+	if jsonOf(a.Text, &r) != nil {
+		return routed{Intent: intentQuestion}, nil
+	}
+	switch {
+	case r.Intent == intentEdit && t.draftID() == "":
+		r.Intent = intentDraft
+	case r.Intent != intentChat && r.Intent != intentEdit && r.Intent != intentDraft && r.Intent != intentWeb:
+		r.Intent = intentQuestion
+	}
+	return r, nil
+}
+
+var (
+	saysLength = regexp.MustCompile(`(?i)\b(\d{2,5})[ -]?(?:words?\b|단어)`)
+	saysDraft  = regexp.MustCompile(`(?i)^\W*(?:please |can you |could you |now )?(?:write|draft|compose|generate|create|make)\b.{0,40}\b(?:post|article|draft|blog|report|story|text|piece|summary)\b|(?:글|포스트|기사|초안|보고서)[을를]?\s*(?:\S+\s*)?(?:써|작성|만들)`)
+	saysEdit   = regexp.MustCompile(`(?i)^\W*(?:please |can you |could you |now )?(?:shorten|lengthen|drop|remove|delete|cut|replace|rename|move|reorder|swap|add|change|rewrite|make (?:it|this|that)|expand|shorter|longer)\b|(?:줄여|늘려|빼|삭제|지워|바꿔|바꾸|옮겨|추가|고쳐|수정|짧게|길게)`)
+	saysWeb    = regexp.MustCompile(`(?i)\b(?:search|look(?: it)? up|google|find)\b.{0,30}\b(?:web|internet|online)\b|웹에서|인터넷에서`)
+	saysHello  = regexp.MustCompile(`(?i)^\W*(?:hi|hello|hey|good (?:morning|evening|afternoon)|thanks?(?: you)?|thank you|ok(?:ay)?|great|bye|what can you do|who are you|help|안녕\S*|고마\S*|감사\S*|도움말)\W*$`)
+)
+
+// wordsAsked is the length that a message names in figures, 0 for none.
+func wordsAsked(message string) int {
+	m := saysLength.FindStringSubmatch(message)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n > 20_000 {
+		return 0
+	}
+	return n
+}
+
+// guess says without a model what a message asks for, by its words.
+func (t *talking) guess() string {
+	m := t.talk.Request
+	switch {
+	case saysHello.MatchString(m):
+		return intentChat
+	case saysDraft.MatchString(m):
+		return intentDraft
+	case saysWeb.MatchString(m):
+		return intentWeb
+	case t.draftID() != "" && saysEdit.MatchString(m) && !strings.HasSuffix(m, "?"):
+		return intentEdit
+	}
+	return intentQuestion
+}
+
+// turnsData fills turns.md in.
+type turnsData struct {
+	Earlier string // what was said before the turns, in short
+	Turns   []Turn
+	Draft   string // the open one by reference: title and headings
+	Message string
+}
+
+// memoryShare is the part of a model's context that a conversation may take.
+const memoryShare = 3
+
+// turns gives the conversation as the model's budget bears it: the newest turns whole, those before them in short, the draft by reference.
+func (t *talking) turns(ctx context.Context) (turnsData, error) {
+	d := turnsData{Message: material(clip(t.message().Content, longTurn*4))}
+	room := surveyBytes
+	if c := t.model.Info().Context; c > 0 {
+		room = min(room, c*bytesPerToken/memoryShare)
+	}
+	all := t.said()
+	from := len(all)
+	for from > 0 && room-len(all[from-1].Content) >= 0 {
+		from--
+		room -= len(all[from].Content)
+	}
+	for _, s := range all[from:] {
+		d.Turns = append(d.Turns, Turn{s.Role, material(s.Content)})
+	}
+	var err error
+	if d.Earlier, err = t.recall(ctx, all[:from]); err != nil {
+		return d, err
+	}
+	if id := t.draftID(); id != "" {
+		open, err := t.writer.Drafting.Draft(ctx, t.job.Run().Workspace, id)
+		if f := fault.Of(err); f != nil && f.Kind != fault.NotFound {
+			return d, fmt.Errorf("read draft: %w", err)
+		}
+		if err == nil {
+			d.Draft = material(reference(open.Title, open.Content))
+		}
+	}
+	return d, nil
+}
+
+// recall gives earlier turns in short: the model does that once for an answer.
+func (t *talking) recall(ctx context.Context, earlier []Turn) (string, error) {
+	if len(earlier) == 0 {
+		return "", nil
+	}
+	room := surveyBytes
+	if c := t.model.Info().Context; c > 0 {
+		room = min(room, c*bytesPerToken/2)
+	}
+	d := turnsData{Message: "(the conversation goes on)"}
+	each := max(room/len(earlier), 80)
+	for _, s := range earlier {
+		d.Turns = append(d.Turns, Turn{s.Role, material(clip(s.Content, each))})
+	}
+	q, err := ask("recall", "recall", nil, "turns", d)
+	if err != nil {
+		return "", err
+	}
+	a, err := t.call(ctx, "recall", q, nil)
+	return clip(strings.TrimSpace(material(a.Text)), longTurn), err
+}
+
+// reference is a draft for a model that need not read it: its title and headings.
+func reference(title, content string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q", title)
+	for l := range strings.Lines(content) {
+		if h, ok := strings.CutPrefix(l, "## "); ok {
+			fmt.Fprintf(&b, "; %s", strings.TrimSpace(h))
+		}
+	}
+	return clip(b.String(), longTurn)
+}
+
+// sayings are the sentences of the writer's own in a conversation.
+type sayings struct {
+	chat, noDraft, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing string
+}
+
+var (
+	englishSayings = sayings{
+		chat:     "No language model is set up, so I can't chat. I can answer questions in the words of your documents, write a post from them by quoting, and change a draft in simple ways: shorten it, drop or reorder sections, replace a phrase.",
+		noDraft:  "There is no draft to change yet. Name one, or ask me to write a post.",
+		nothing:  "There is nothing to change.",
+		proposed: "I propose %d change(s) to “%s”. Look at them and take what you like.",
+		accept:   "Accept all", reject: "Reject",
+		accepted:    "Done: that is version %d.",
+		rejected:    "Left as it was.",
+		noDocuments: "There are no documents in this session to write from. Add some, or name them with the message.",
+		writing:     "I am writing a post from %d document(s). You can read along.",
+	}
+	koreanSayings = sayings{
+		chat:     "언어 모델이 설정되어 있지 않아 대화는 할 수 없습니다. 문서의 문장으로 질문에 답하고, 인용으로 글을 쓰고, 초안을 간단히 고칠 수 있습니다: 줄이기, 절 빼기나 순서 바꾸기, 표현 바꾸기.",
+		noDraft:  "아직 고칠 초안이 없습니다. 초안을 지정하거나 글을 써 달라고 요청하세요.",
+		nothing:  "바꿀 것이 없습니다.",
+		proposed: "변경 %d건을 제안합니다(“%s”). 살펴보고 원하는 것만 받아들이세요.",
+		accept:   "모두 받아들이기", reject: "거절",
+		accepted:    "반영했습니다: 버전 %d.",
+		rejected:    "그대로 두었습니다.",
+		noDocuments: "이 세션에는 글을 쓸 문서가 없습니다. 문서를 추가하거나 메시지와 함께 지정하세요.",
+		writing:     "문서 %d건으로 글을 쓰고 있습니다. 쓰는 동안 읽을 수 있습니다.",
+	}
+)
+
+// words are the sayings in the session's language, else in that of the message.
+func (t *talking) words() sayings {
+	lang := base(t.wish.Settings.Language)
+	if lang == "" {
+		lang = lexical.DetectLanguage(t.message().Content)
+	}
+	if lang == "ko" {
+		return koreanSayings
+	}
+	return englishSayings
+}
