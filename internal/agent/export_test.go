@@ -26,7 +26,7 @@ func OnceIn(ctx context.Context, kept map[string]Kept, key string, out any, do f
 
 // CheckGraphs checks the graphs of the house.
 func CheckGraphs() error {
-	return errors.Join(postGraph.Check(), answerGraph.Check(), refineGraph.Check())
+	return errors.Join(postGraph.Check(), answerGraph.Check(), refineGraph.Check(), talkGraph.Check())
 }
 
 // Prompt fills a prompt in.

@@ -23,6 +23,7 @@ import (
 	"byline/internal/ingest"
 	"byline/internal/runs"
 	"byline/internal/search"
+	"byline/internal/session"
 	"byline/internal/store"
 )
 
@@ -32,6 +33,7 @@ type desk struct {
 	store     *store.Store
 	drafts    *draft.Service
 	documents *document.Service
+	sessions  *session.Service
 	worker    *runs.Worker
 	writer    *agent.Writer
 	ended     chan string // runs that ended
@@ -119,18 +121,20 @@ func openWith(t *testing.T, models agent.Models) *desk {
 	}
 	d := &desk{t: t, store: s, ended: make(chan string, 100)}
 	d.drafts = draft.New(s.Drafts(), s)
+	d.sessions = session.New(s.Sessions())
 	d.documents = document.New(s, blobs, document.Limits{Bytes: 1 << 20})
 	pipeline := ingest.New(s, blobs, map[string]ingest.Extractor{
 		string(extract.Markdown):  reads(markdown.Extract),
 		string(extract.PlainText): reads(extract.Plain),
 		string(extract.PDF):       paged,
 	}, func(context.Context) ([]embed.Embedder, error) { return nil, nil })
-	d.writer = agent.New(agent.Options{Versions: d, Proposals: d.drafts, Documents: s, Searcher: d, Models: models})
+	d.writer = agent.New(agent.Options{Versions: d, Proposals: d.drafts, Drafting: d.drafts, Sessions: d.sessions, Documents: s, Searcher: d, Models: models})
 	d.worker = runs.NewWorker(queue{s, &d.hooks}, s.Bus(), runs.WorkerOptions{
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
 			runs.KindGenerate: {Do: d.writer.Handle, Limit: 2},
 			runs.KindQuery:    {Do: d.writer.HandleQuery, Limit: 2},
+			runs.KindChat:     {Do: d.writer.HandleChat, Limit: 2},
 			runs.KindRefine:   {Do: d.writer.HandleRefine, Limit: 2},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },

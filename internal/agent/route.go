@@ -236,7 +236,7 @@ func reference(title, content string) string {
 
 // sayings are the sentences of the writer's own in a conversation.
 type sayings struct {
-	chat, noDraft, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing string
+	chat, noDraft, notYet, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing string
 }
 
 var (

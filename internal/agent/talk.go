@@ -265,6 +265,9 @@ func (t *talking) doEdit(ctx context.Context) (string, []runs.NewEvent, error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("read draft: %w", err)
 	}
+	if d.Version == 0 || d.Status == draft.Generating {
+		return nodeFinish, nil, t.say(ctx, "%s", t.words().notYet)
+	}
 	wish := draft.Refinement{Feedback: t.talk.Request, DraftID: d.ID, Version: d.Version, Author: t.wish.Author, Provider: t.wish.Provider, Model: t.wish.Model}
 	if t.model == nil {
 		wish.Provider, wish.Model = offline, ""

@@ -1,0 +1,242 @@
+package agent_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"byline/internal/agent"
+	"byline/internal/draft"
+	"byline/internal/ident"
+	"byline/internal/llm"
+	"byline/internal/llm/llmtest"
+	"byline/internal/runs"
+	"byline/internal/session"
+)
+
+// conversation is a session with its answers.
+type conversation struct {
+	*desk
+	id string
+}
+
+func (d *desk) talk(documents ...string) conversation {
+	d.t.Helper()
+	s, err := d.sessions.Begin(d.t.Context(), session.Session{Workspace: ident.Local, Name: "Talk"}, nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return conversation{d, s.ID}
+}
+
+// heard is an answer with its run's log.
+type heard struct {
+	session.Message
+	log     []runs.Event
+	result  agent.Talked
+	failure runs.Failure
+}
+
+func (c conversation) say(m session.Said) heard {
+	c.t.Helper()
+	turn, err := c.sessions.Send(c.t.Context(), ident.Local, c.id, m, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return c.hear(turn)
+}
+
+func (c conversation) hear(turn session.Turn) heard {
+	c.t.Helper()
+	c.wait(turn.Run.ID)
+	m, err := c.sessions.Message(c.t.Context(), ident.Local, c.id, turn.Reply.ID)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	h := heard{Message: m}
+	if h.log, err = c.store.Events(c.t.Context(), turn.Run.ID, 0, 100_000); err != nil {
+		c.t.Fatal(err)
+	}
+	switch last := h.log[len(h.log)-1]; last.Type {
+	case runs.EventCompleted:
+		decode(c.t, last.Data, &h.result)
+	case runs.EventFailed:
+		decode(c.t, last.Data, &h.failure)
+	}
+	if got := strings.TrimSpace(runs.Fold(h.log, session.ChannelReply)); h.failure.Code == "" && got != strings.TrimSpace(m.Content) {
+		c.t.Errorf("what was streamed is not the answer:\n%q\n%q", got, m.Content)
+	}
+	return h
+}
+
+// Without a model a conversation is still of use, and says what it can't.
+func TestTalkOffline(t *testing.T) {
+	d := open(t)
+	ids := []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}
+	c := d.talk()
+	for _, tc := range []struct {
+		say    session.Said
+		intent string
+		has    string
+	}{
+		{session.Said{Content: "Hello!"}, "chat", "No language model is set up"},
+		{session.Said{Content: "안녕하세요"}, "chat", "언어 모델이 설정되어 있지 않아"},
+		{session.Said{Content: "How much oil does the boiler burn a year?"}, "question", "31,000 litres of oil"},
+		{session.Said{Content: "Shorten it."}, "question", ""}, // there is no draft
+		{session.Said{Content: "Write a post about heating.", DocumentIDs: ids}, "draft", "I am writing a post from 2 document(s)"},
+		{session.Said{Content: "Anything.", Action: &session.Press{Name: "edit"}}, "edit", "still being written"},
+	} {
+		h := c.say(tc.say)
+		if h.failure.Code != "" || h.result.Intent != tc.intent || !strings.Contains(h.Content, tc.has) {
+			t.Errorf("%q: %+v %+v %q", tc.say.Content, h.failure, h.result, h.Content)
+		}
+		if tc.intent == "question" && tc.has != "" && len(h.Citations) == 0 {
+			t.Errorf("%q is answered without a citation", tc.say.Content)
+		}
+	}
+}
+
+// A draft that was asked for in words is written by a run of its own, changed by a proposal, and the proposal taken by a button; a
+// double click has one effect.
+func TestTalkWritesAndChangesADraft(t *testing.T) {
+	d := open(t)
+	c := d.talk()
+	h := c.say(session.Said{Content: "Write a post of 150 words.", DocumentIDs: []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}})
+	if h.result.DraftID == "" || h.result.RunID == "" {
+		t.Fatalf("%+v %q", h.result, h.Content)
+	}
+	d.wait(h.result.RunID)
+	before, err := d.drafts.Draft(t.Context(), ident.Local, h.result.DraftID)
+	if err != nil || before.SessionID != c.id || before.Version != 1 {
+		t.Fatalf("%+v %v", before, err)
+	}
+	r, err := d.store.Run(t.Context(), ident.Local, h.result.RunID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wish draft.Wish
+	decode(t, r.Input, &wish)
+	if wish.Brief.Words != 150 {
+		t.Errorf("the length that was asked for is lost: %+v", wish.Brief)
+	}
+	h = c.say(session.Said{Content: "Drop the section \"Sources\"."})
+	if h.result.Intent != "edit" || len(h.Actions) != 2 {
+		t.Fatalf("%+v %q %+v", h.result, h.Content, h.Actions)
+	}
+	var turns []session.Turn
+	for range 2 {
+		turn, err := d.sessions.Act(t.Context(), ident.Local, c.id, h.ID, "accept", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		turns = append(turns, turn)
+	}
+	if turns[0].Run.ID != turns[1].Run.ID {
+		t.Error("a double click starts two runs")
+	}
+	h = c.hear(turns[0])
+	after, err := d.drafts.Draft(t.Context(), ident.Local, before.ID)
+	if err != nil || after.Version != 2 || strings.Contains(after.Content, "## Sources") || !strings.Contains(h.Content, "version 2") {
+		t.Errorf("version %d, %q, %v\n%s", after.Version, h.Content, err, after.Content)
+	}
+}
+
+// speaker is an author that talks, too.
+func speaker(route func(message string) string) *author {
+	a := newAuthor("Heating")
+	script := a.model.Script
+	a.model.Script = func(n int, r llm.Request) llmtest.Turn {
+		prompt := r.Messages[len(r.Messages)-1].Content
+		switch r.Purpose {
+		case "route":
+			_, message, _ := strings.Cut(prompt, "Message: ")
+			return llmtest.Turn{Text: route(message)}
+		case "chat":
+			return llmtest.Turn{Text: "Gladly! <script>alert(1)</script> Ask me anything about your documents."}
+		case "condense":
+			return llmtest.Turn{Text: "How much oil does the boiler of the library burn a year?"}
+		case "recall":
+			return llmtest.Turn{Text: "They spoke about the boiler."}
+		case "answer":
+			p := passagesOf(prompt)
+			return llmtest.Turn{Text: "The boiler of the library dates from 1987 and burns 31,000 litres of oil a year [" + p[0].id + "]. Elephants like it."}
+		}
+		return script(n, r)
+	}
+	return a
+}
+
+func TestTalkWithAModel(t *testing.T) {
+	a := speaker(func(message string) string {
+		if strings.HasPrefix(message, "Thanks") {
+			return `{"intent":"chat","request":"thanks","title":"","words":0}`
+		}
+		return `{"intent":"question","request":"How much oil does the boiler of the library burn a year?","title":"","words":0}`
+	})
+	d := openWith(t, a)
+	d.add("heating.md", heating)
+	c := d.talk()
+	h := c.say(session.Said{Content: "How much does it burn?"})
+	if h.result.Intent != "question" || !strings.Contains(h.Content, "31,000 litres") || strings.Contains(h.Content, "Elephants") || len(h.Citations) != 1 {
+		t.Errorf("%+v %q %d", h.result, h.Content, len(h.Citations))
+	}
+	h = c.say(session.Said{Content: "Thanks!"})
+	if h.result.Intent != "chat" || strings.Contains(h.Content, " <script>") || !strings.Contains(h.Content, "Gladly!") {
+		t.Errorf("%+v %q", h.result, h.Content)
+	}
+	for _, r := range a.model.Asked() {
+		if r.Purpose == "chat" && !strings.Contains(r.Messages[1].Content, "How much does it burn?") {
+			t.Errorf("the conversation is forgotten:\n%s", r.Messages[1].Content)
+		}
+	}
+	n := len(a.model.Asked())
+	if h = c.say(session.Said{Content: "How old is the boiler of the library?", Action: &session.Press{Name: "ask"}}); h.result.Intent != "question" {
+		t.Errorf("%+v", h.result)
+	}
+	for _, r := range a.model.Asked()[n:] {
+		if r.Purpose == "route" {
+			t.Error("what was pressed was guessed at")
+		}
+	}
+}
+
+// A long conversation is remembered in short; its newest turns stay whole.
+func TestTalkRemembers(t *testing.T) {
+	a := speaker(func(string) string { return `{"intent":"chat","request":"x","title":"","words":0}` })
+	a.model.About.Context = 700 // tokens
+	d := openWith(t, a)
+	c := d.talk()
+	for i := range 5 {
+		c.say(session.Said{Content: fmt.Sprintf("Turn %d. %s", i, strings.Repeat("word ", 60))})
+	}
+	asked := a.model.Asked()
+	last := asked[len(asked)-1]
+	if last.Purpose != "chat" || !strings.Contains(last.Messages[1].Content, "Earlier in the conversation: They spoke about the boiler.") || !strings.Contains(last.Messages[1].Content, "user: Turn 3.") {
+		t.Errorf("%s\n%s", last.Purpose, last.Messages[1].Content)
+	}
+	if strings.Contains(last.Messages[1].Content, "user: Turn 0.") {
+		t.Error("all turns are whole")
+	}
+}
+
+func TestRoutesThatAreNone(t *testing.T) {
+	for name, tc := range map[string]struct{ answer, want string }{
+		"no JSON":                     {"Let me think.", "question"},
+		"an intent that is none":      {`{"intent":"dance","request":"","title":"","words":0}`, "question"},
+		"a change without a draft":    {`{"intent":"edit","request":"","title":"","words":0}`, "draft"},
+		"the web, which is not there": {`{"intent":"web","request":"","title":"","words":0}`, "web"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openWith(t, speaker(func(string) string { return tc.answer }))
+			d.add("heating.md", heating)
+			h := d.talk().say(session.Said{Content: "How much does the boiler burn?"})
+			if h.failure.Code != "" || h.result.Intent != tc.want {
+				t.Errorf("%+v %+v", h.failure, h.result)
+			}
+			if tc.want == "web" && !slices.ContainsFunc(h.log, func(e runs.Event) bool { return strings.Contains(string(e.Data), "web_not_allowed") }) {
+				t.Error("nobody is told that the web was not searched")
+			}
+		})
+	}
+}
