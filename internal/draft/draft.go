@@ -150,6 +150,7 @@ type Brief struct {
 // Wish is the input of a generate run.
 type Wish struct {
 	DocumentIDs  []string `json:"document_ids"`
+	SessionID    string   `json:"session_id,omitempty"` // that the draft belongs to
 	Title        string   `json:"title,omitempty"`
 	Instructions string   `json:"instructions,omitempty"`
 	Brief        Brief    `json:"brief"`

@@ -60,7 +60,7 @@ func (s *Service) Generate(ctx context.Context, ws ident.Workspace, w Wish, cate
 	}
 	now := time.Now()
 	title := strings.TrimSpace(w.Title)
-	return s.Add(ctx, Draft{ID: ident.New(), Workspace: ws, Title: title, Status: Generating, DocumentIDs: w.DocumentIDs,
+	return s.Add(ctx, Draft{ID: ident.New(), Workspace: ws, SessionID: w.SessionID, Title: title, Status: Generating, DocumentIDs: w.DocumentIDs,
 		Categories: unique(categories), Tags: unique(tags), CreatedAt: now, UpdatedAt: now}, w, once)
 }
 

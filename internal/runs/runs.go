@@ -11,6 +11,7 @@ package runs
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"byline/internal/fault"
@@ -25,6 +26,7 @@ const (
 	KindProcess  Kind = "process"  // a document: extract, chunk, index
 	KindSnapshot Kind = "snapshot" // a document that a run found on the web and waits for: as process, with places of its own
 	KindGenerate Kind = "generate" // a draft
+	KindChat     Kind = "chat"     // an answer in a session; those of one session go one after another
 	KindSync     Kind = "sync"     // a search engine outside: send it what it lacks of the workspace
 )
 
@@ -46,7 +48,7 @@ func (s Status) Terminal() bool { return s == Completed || s == Failed || s == C
 
 // Subject is what a run works on.
 type Subject struct {
-	Type string `json:"type"` // document, draft, engine
+	Type string `json:"type"` // document, draft, message, engine
 	ID   string `json:"id"`
 }
 
@@ -264,10 +266,20 @@ type Store interface {
 	Admin
 }
 
-// Bus wakes: after a commit the store publishes the ids of runs that have new events or are newly due.
-// It is lossy; Publish never blocks.
+// Bus wakes: after a commit the store publishes the ids of runs that have new events or are newly due, and the topics of
+// sessions that have (see SessionTopic). It is lossy; Publish never blocks.
 type Bus interface {
 	Publish(runIDs ...string)
 	// Subscribe calls wake for each id until cancel. wake must not block.
 	Subscribe(wake func(runID string)) (cancel func())
+}
+
+const sessionTopic = "session:"
+
+// SessionTopic is what the bus publishes, in the place of a run's id, when a session has new events: of its runs or of itself.
+func SessionTopic(sessionID string) string { return sessionTopic + sessionID }
+
+// SessionOf gives the session of a topic; ok is false for the id of a run.
+func SessionOf(topic string) (sessionID string, ok bool) {
+	return strings.CutPrefix(topic, sessionTopic)
 }

@@ -103,6 +103,9 @@ func (w *Worker) Start() {
 
 // woken is called by the bus: there may be a run to claim, or one of ours may have been cancelled.
 func (w *Worker) woken(runID string) {
+	if _, ok := SessionOf(runID); ok { // comes with a run's id, or tells of no run
+		return
+	}
 	w.mu.Lock()
 	_, ours := w.held[runID]
 	w.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/runs"
+	"byline/internal/session"
 )
 
 // Drafts is the store as the room of drafts knows it; its verbs are the same as those of documents.
@@ -74,6 +75,11 @@ func (t *tx) addDraft(d draft.Draft, w draft.Wish) (draft.Draft, runs.Run, error
 	if id == "" {
 		id = ident.New()
 	}
+	if d.SessionID != "" {
+		if err := t.holdSession(d.Workspace, d.SessionID); err != nil {
+			return draft.Draft{}, runs.Run{}, err
+		}
+	}
 	r, err := t.createRun(d.Workspace, runs.NewRun{Kind: runs.KindGenerate, SessionID: d.SessionID, Input: w, Subject: runs.Subject{Type: subjectDraft, ID: id}})
 	if err != nil {
 		return draft.Draft{}, runs.Run{}, err
@@ -82,6 +88,9 @@ func (t *tx) addDraft(d draft.Draft, w draft.Wish) (draft.Draft, runs.Run, error
 			run_id, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id, d.Workspace, d.SessionID, d.Title, searchKey(d.Title), draft.Generating, encodeList(d.DocumentIDs),
 		encodeList(d.Categories), encodeList(d.Tags), r.ID, t.now, t.now); err != nil {
+		return draft.Draft{}, runs.Run{}, err
+	}
+	if err := t.tellDraft(d.SessionID, session.DraftUpdated{DraftID: id, Status: draft.Generating}); err != nil {
 		return draft.Draft{}, runs.Run{}, err
 	}
 	d, err = t.draft(d.Workspace, id)
@@ -167,6 +176,9 @@ func (v Drafts) Save(ctx context.Context, ws ident.Workspace, id string, match i
 		if err := t.updateDraft(d); err != nil {
 			return err
 		}
+		if err := t.tellDraft(d.SessionID, session.DraftUpdated{DraftID: id, Version: d.Version, Status: d.Status}); err != nil {
+			return err
+		}
 		saved, err = t.draft(ws, id)
 		return err
 	})
@@ -214,12 +226,15 @@ func (v Drafts) Delete(ctx context.Context, ws ident.Workspace, id string) error
 		if err := t.cancelRuns(ws, id); err != nil {
 			return err
 		}
-		n, err := t.exec(`DELETE FROM draft WHERE id = ? AND workspace = ?`, id, ws)
+		d, err := t.lockedDraft(ws, id)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			return fault.Missing(draftNoun)
+		if _, err := t.exec(`DELETE FROM draft WHERE id = ?`, id); err != nil {
+			return err
+		}
+		if err := t.tellDraft(d.SessionID, session.DraftUpdated{DraftID: id, Version: d.Version, Deleted: true}); err != nil {
+			return err
 		}
 		return t.discard(ws, trashDraft, id, 0, "")
 	})

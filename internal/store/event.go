@@ -58,23 +58,16 @@ func (t *tx) log(runID, session string, last int64, events []runs.NewEvent) (int
 // writeEvents writes the rows of events behind a seq.
 func (t *tx) writeEvents(runID, session string, last int64, events []runs.NewEvent) error {
 	var sessionSeq int64
-	if session != "" {
-		if t.pg { // other runs of the session count on, too
-			if _, err := t.exec(`SELECT pg_advisory_xact_lock(hashtextextended(?, 1))`, session); err != nil {
-				return err
-			}
-		}
-		if err := t.row(`SELECT COALESCE(MAX(session_seq), 0) FROM run_event WHERE session_id = ?`, session).Scan(&sessionSeq); err != nil {
+	if session != "" && len(events) > 0 {
+		var err error
+		if sessionSeq, err = t.countEvents(session, len(events)); err != nil {
 			return err
 		}
 	}
 	for _, e := range events {
-		data := []byte("{}")
-		if e.Data != nil {
-			var err error
-			if data, err = json.Marshal(e.Data); err != nil {
-				return fmt.Errorf("write event %s: %w", e.Type, err)
-			}
+		data, err := encodeEvent(e)
+		if err != nil {
+			return err
 		}
 		last++
 		if session != "" {
@@ -88,6 +81,17 @@ func (t *tx) writeEvents(runID, session string, last int64, events []runs.NewEve
 	}
 	t.wake = append(t.wake, runID)
 	return nil
+}
+
+func encodeEvent(e runs.NewEvent) (json.RawMessage, error) {
+	if e.Data == nil {
+		return json.RawMessage("{}"), nil
+	}
+	data, err := json.Marshal(e.Data)
+	if err != nil {
+		return nil, fmt.Errorf("write event %s: %w", e.Type, err)
+	}
+	return data, nil
 }
 
 // createRun adds a queued run with its first event.

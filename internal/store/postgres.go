@@ -180,7 +180,7 @@ func (p *pgDB) close() error {
 	return err
 }
 
-// pgBus is the bus of several replicas: NOTIFY after the commit, with the ids of runs and nothing else, at most once in a
+// pgBus is the bus of several replicas: NOTIFY after the commit, with the ids of runs and sessions and nothing else, at most once in a
 // window; LISTEN on a connection of its own. It is lossy as every bus is: while the connection is down, readers look by
 // themselves once a second.
 type pgBus struct {
@@ -198,7 +198,7 @@ type pgBus struct {
 const (
 	channel      = "byline_runs"
 	notifyWindow = 20 * time.Millisecond
-	notifyMost   = 250 // ids in one message: it has 8,000 bytes at most, an id 27
+	notifyMost   = 220 // ids in one message: it has 8,000 bytes at most, the topic of a session 35
 )
 
 func newPGBus(pool *pgxpool.Pool, log *slog.Logger) *pgBus {

@@ -148,6 +148,8 @@ const (
 	trashDocument   = "document"
 	trashGeneration = "generation"
 	trashDraft      = "draft"
+	trashSession    = "session"
+	trashMessage    = "message"
 )
 
 // discard leaves a note for the sweep.

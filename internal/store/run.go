@@ -11,6 +11,7 @@ import (
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/runs"
+	"byline/internal/session"
 )
 
 const (
@@ -18,6 +19,7 @@ const (
 
 	subjectDocument = "document"
 	subjectDraft    = "draft"
+	subjectMessage  = session.SubjectMessage
 )
 
 // leaseLife is how long a lease holds on PostgreSQL, by the database's clock. On SQLite the process that holds the data
@@ -94,6 +96,9 @@ func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r r
 		if err != nil {
 			return err
 		}
+		if free, err := t.sessionFree(r); err != nil || !free {
+			return err
+		}
 		if r.Status == runs.Waiting { // nobody answered in time
 			if err := t.resolve(r, runs.Reply{Expired: true}); err != nil {
 				return err
@@ -135,8 +140,26 @@ func (t *tx) dueRun(kinds int) string {
 	if t.pg {
 		lost = `lease_until < ` + t.clock()
 	}
-	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ` + t.clock() + ` OR status = 'running' AND ` + lost +
+	return `kind IN (` + marks(kinds) + `) AND (status = 'queued' AND not_before <= ` + t.clock() + ` AND ` + itsTurn + ` OR status = 'running' AND ` + lost +
 		` OR status = 'waiting' AND question_until > 0 AND question_until <= ` + t.clock() + `)`
+}
+
+// itsTurn is the condition of a queued run that need not wait for another one: runs of the kind chat of one session go one after
+// another, the oldest first, and one that waits for an answer is under way.
+const itsTurn = `(kind <> 'chat' OR NOT EXISTS (SELECT 1 FROM run o WHERE o.session_id = run.session_id AND o.session_id <> '' AND o.ended_at = 0
+	AND o.kind = 'chat' AND o.id <> run.id AND (o.id < run.id OR o.status <> 'queued')))`
+
+// sessionFree looks again at itsTurn while the session is held: two replicas whose clocks differ make ids that are not in the order of
+// their commits, so another one may just have claimed the session's other run.
+func (t *tx) sessionFree(r runs.Run) (bool, error) {
+	if !t.pg || r.Kind != runs.KindChat || r.Status != runs.Queued {
+		return true, nil
+	}
+	var id string
+	if err := t.row(`SELECT id FROM session WHERE id = ? FOR UPDATE`, r.SessionID).Scan(&id); err != nil {
+		return false, err
+	}
+	return t.exists(`SELECT 1 FROM run WHERE id = ? AND `+itsTurn, r.ID)
 }
 
 // Renew meets runs.Queue. On SQLite there is nothing to prolong.
@@ -282,6 +305,8 @@ func (t *tx) settle(r runs.Run, status runs.Status, f runs.Failure) error {
 		return t.settleDocument(r, status, f)
 	case subjectDraft:
 		return t.settleDraft(r, status)
+	case subjectMessage:
+		return t.settleReply(r, status, f)
 	}
 	return nil
 }
@@ -422,6 +447,9 @@ func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once
 func (t *tx) unsettle(r runs.Run) error {
 	if r.Subject.Type == subjectEngine {
 		return nil
+	}
+	if r.Subject.Type == subjectMessage {
+		return t.unsettleReply(r)
 	}
 	query := `UPDATE document SET status = 'pending', error_code = '', error = '', run_id = ?, updated_at = ? WHERE id = ?`
 	if r.Subject.Type == subjectDraft {

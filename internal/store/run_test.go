@@ -274,7 +274,7 @@ func TestGroupCommitKeepsMembersApart(t *testing.T) {
 // Events of all runs of a session are counted together, without a gap, in the order in which they are stored.
 func TestSessionsCountTheirEvents(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		session := ident.New()
+		session := talk(t, s).id
 		ids := queued(t, s, 8, session)
 		var all sync.WaitGroup
 		for range ids {

@@ -80,7 +80,18 @@ func (s *Store) sweep(ctx context.Context, x trash) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		return true, s.purgeRuns(ctx, own, true)
+		if err := s.purgeRuns(ctx, own, true); err != nil || x.kind == trashDraft {
+			return err == nil, err
+		}
+		for _, id := range own { // of a session or a message: nothing of it is kept
+			if err := s.write(ctx, laneBulk, func(t *tx) error {
+				_, err := t.exec(`DELETE FROM run WHERE id = ?`, id)
+				return err
+			}); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
 	}
 }
 
@@ -116,7 +127,28 @@ func (s *Store) purgeReaders(ctx context.Context, x trash) (ended bool, err erro
 		return false, err
 	}
 	open, err := readAll(ctx, s, scanString, `SELECT r.id`+from+` AND r.ended_at = 0`, x.workspace, encodeItem(x.ref))
-	return len(open) == 0, err
+	if err != nil {
+		return false, err
+	}
+	talking, err := s.purgeTalk(ctx, x)
+	return len(open)+talking == 0, err
+}
+
+// purgeTalk does the same for the runs of sessions, which may have read any document: those whose steps or events name it. One that waits
+// for an answer does its steps again when it has it. It tells how many are still at work.
+func (s *Store) purgeTalk(ctx context.Context, x trash) (talking int, err error) {
+	const from = `SELECT r.id FROM run r WHERE r.workspace = ? AND r.kind = 'chat' AND (
+		EXISTS (SELECT 1 FROM run_step st WHERE st.run_id = r.id AND REPLACE(st.result, ?, '') <> st.result)
+		OR EXISTS (SELECT 1 FROM run_event e WHERE e.run_id = r.id AND e.type <> 'run.created' AND REPLACE(e.data, ?, '') <> e.data))`
+	list, err := readAll(ctx, s, scanString, from+` AND (r.ended_at > 0 OR r.status = 'waiting')`, x.workspace, x.ref, x.ref)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.purgeRuns(ctx, list, false); err != nil {
+		return 0, err
+	}
+	open, err := readAll(ctx, s, scanString, from+` AND r.status IN ('queued', 'running')`, x.workspace, x.ref, x.ref)
+	return len(open), err
 }
 
 // sweepGeneration removes the rows of a document's generations, up to one, that neither readers nor work refer to.

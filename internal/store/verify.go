@@ -87,6 +87,11 @@ var orphans = []struct{ table, query string }{
 	{"document", `SELECT x.id, x.run_id FROM document x LEFT JOIN run r ON r.id = x.run_id WHERE x.run_id <> '' AND r.id IS NULL`},
 	{"draft", `SELECT x.id, x.run_id FROM draft x LEFT JOIN run r ON r.id = x.run_id WHERE x.run_id <> '' AND r.id IS NULL`},
 	{"draft", `SELECT x.id, 'version' FROM draft x WHERE x.version <> (SELECT COUNT(*) FROM draft_version v WHERE v.draft_id = x.id)`},
+	{"message", `SELECT x.id, x.run_id FROM message x LEFT JOIN run r ON r.id = x.run_id WHERE x.run_id <> '' AND r.id IS NULL`},
+	{"message", `SELECT x.id, x.parent_id FROM message x LEFT JOIN message p ON p.id = x.parent_id WHERE x.parent_id <> '' AND p.id IS NULL`},
+	{"message_element", `SELECT x.id, x.message_id FROM message_element x LEFT JOIN message m ON m.id = x.message_id WHERE x.message_id <> '' AND m.id IS NULL`},
+	{"message_document", `SELECT x.message_id, x.document_id FROM message_document x LEFT JOIN document d ON d.id = x.document_id WHERE d.id IS NULL`},
+	{"session_document", `SELECT x.session_id, x.document_id FROM session_document x LEFT JOIN document d ON d.id = x.document_id WHERE d.id IS NULL`},
 	{"run_event", `SELECT DISTINCT x.run_id, x.run_id FROM run_event x LEFT JOIN run r ON r.id = x.run_id WHERE r.id IS NULL`},
 	{"run_step", `SELECT DISTINCT x.run_id, x.run_id FROM run_step x LEFT JOIN run r ON r.id = x.run_id WHERE r.id IS NULL`},
 }

@@ -124,6 +124,7 @@ CREATE TABLE draft (
     CONSTRAINT draft_pkey PRIMARY KEY (id),
     CONSTRAINT draft_workspace_fkey FOREIGN KEY (workspace) REFERENCES workspace(id)
 );
+CREATE INDEX draft_session ON draft USING btree (session_id, id) WHERE (session_id <> ''::text);
 CREATE INDEX draft_workspace ON draft USING btree (workspace, id);
 
 CREATE TABLE draft_version (
@@ -202,6 +203,59 @@ CREATE TABLE judgement_document (
     CONSTRAINT judgement_document_pkey PRIMARY KEY (document_id, judgement_id)
 );
 CREATE INDEX judgement_document_judgement ON judgement_document USING btree (judgement_id);
+CREATE TABLE message (
+    id text NOT NULL,
+    session_id text NOT NULL,
+    parent_id text DEFAULT ''::text NOT NULL,
+    role text NOT NULL,
+    author text DEFAULT ''::text NOT NULL,
+    content text NOT NULL,
+    content_key text NOT NULL,
+    run_id text DEFAULT ''::text NOT NULL,
+    draft_id text DEFAULT ''::text NOT NULL,
+    document_ids text DEFAULT '[]'::text NOT NULL,
+    citations text DEFAULT '[]'::text NOT NULL,
+    actions text DEFAULT '[]'::text NOT NULL,
+    usage text DEFAULT ''::text NOT NULL,
+    error_code text DEFAULT ''::text NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    rating bigint DEFAULT '-1'::integer NOT NULL,
+    comment text DEFAULT ''::text NOT NULL,
+    rated_at bigint DEFAULT 0 NOT NULL,
+    created_at bigint NOT NULL,
+    edited_at bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT message_pkey PRIMARY KEY (id),
+    CONSTRAINT message_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+CREATE INDEX message_rated ON message USING btree (id) WHERE (rating >= 0);
+CREATE INDEX message_run ON message USING btree (run_id) WHERE (run_id <> ''::text);
+CREATE INDEX message_session ON message USING btree (session_id, id);
+
+CREATE TABLE message_document (
+    document_id text NOT NULL,
+    message_id text NOT NULL,
+    CONSTRAINT message_document_message_id_fkey FOREIGN KEY (message_id) REFERENCES message(id) ON DELETE CASCADE,
+    CONSTRAINT message_document_pkey PRIMARY KEY (document_id, message_id)
+);
+CREATE INDEX message_document_message ON message_document USING btree (message_id);
+
+CREATE TABLE message_element (
+    id text NOT NULL,
+    session_id text NOT NULL,
+    message_id text DEFAULT ''::text NOT NULL,
+    type text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    display text NOT NULL,
+    document_id text DEFAULT ''::text NOT NULL,
+    page bigint DEFAULT 0 NOT NULL,
+    data text DEFAULT ''::text NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT message_element_pkey PRIMARY KEY (id),
+    CONSTRAINT message_element_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+CREATE INDEX message_element_document ON message_element USING btree (document_id) WHERE (document_id <> ''::text);
+CREATE INDEX message_element_message ON message_element USING btree (message_id, id) WHERE (message_id <> ''::text);
+CREATE INDEX message_element_session ON message_element USING btree (session_id, id);
 
 CREATE TABLE model_usage (
     id text NOT NULL,
@@ -299,6 +353,7 @@ CREATE TABLE run (
 CREATE INDEX run_due ON run USING btree (kind, not_before, id) WHERE (status = 'queued'::text);
 CREATE INDEX run_expiring ON run USING btree (question_until) WHERE ((status = 'waiting'::text) AND (question_until > 0));
 CREATE INDEX run_leased ON run USING btree (lease_until) WHERE (status = 'running'::text);
+CREATE INDEX run_session ON run USING btree (session_id, id) WHERE (session_id <> ''::text);
 CREATE INDEX run_subject ON run USING btree (subject_id, id);
 CREATE INDEX run_sync ON run USING btree (workspace, subject_id, ended_at) WHERE (kind = 'sync'::text);
 CREATE INDEX run_uncompacted ON run USING btree (ended_at) WHERE ((compacted = 0) AND (ended_at > 0));
@@ -359,6 +414,48 @@ CREATE TABLE segment_slice (
     data bytea NOT NULL,
     CONSTRAINT segment_slice_pkey PRIMARY KEY (segment_id, ord)
 );
+
+CREATE TABLE session (
+    id text NOT NULL,
+    workspace text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    name_key text DEFAULT ''::text NOT NULL,
+    llm_provider text DEFAULT ''::text NOT NULL,
+    llm_model text DEFAULT ''::text NOT NULL,
+    profile text DEFAULT ''::text NOT NULL,
+    tags text DEFAULT '[]'::text NOT NULL,
+    settings text DEFAULT '{}'::text NOT NULL,
+    state text DEFAULT '{}'::text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    last_seq bigint DEFAULT 0 NOT NULL,
+    touched text NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    CONSTRAINT session_pkey PRIMARY KEY (id),
+    CONSTRAINT session_workspace_fkey FOREIGN KEY (workspace) REFERENCES workspace(id)
+);
+CREATE UNIQUE INDEX session_workspace ON session USING btree (workspace, touched);
+
+CREATE TABLE session_document (
+    session_id text NOT NULL,
+    document_id text NOT NULL,
+    added_at bigint NOT NULL,
+    CONSTRAINT session_document_pkey PRIMARY KEY (session_id, document_id),
+    CONSTRAINT session_document_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+CREATE INDEX session_document_document ON session_document USING btree (document_id);
+
+CREATE TABLE session_event (
+    session_id text NOT NULL,
+    seq bigint NOT NULL,
+    at bigint NOT NULL,
+    type text NOT NULL,
+    message_id text DEFAULT ''::text NOT NULL,
+    data text NOT NULL,
+    CONSTRAINT session_event_pkey PRIMARY KEY (session_id, seq),
+    CONSTRAINT session_event_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
+);
+CREATE INDEX session_event_message ON session_event USING btree (message_id) WHERE (message_id <> ''::text);
 
 CREATE TABLE space (
     id text NOT NULL,

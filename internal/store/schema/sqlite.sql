@@ -116,6 +116,8 @@ CREATE TABLE draft (
     updated_at   BIGINT NOT NULL
 , summary TEXT NOT NULL DEFAULT '', slug TEXT NOT NULL DEFAULT '');
 
+CREATE INDEX draft_session ON draft (session_id, id) WHERE session_id <> '';
+
 CREATE INDEX draft_workspace ON draft (workspace, id);
 
 CREATE TABLE draft_version (
@@ -192,6 +194,61 @@ CREATE TABLE judgement_document (
 );
 
 CREATE INDEX judgement_document_judgement ON judgement_document (judgement_id);
+CREATE TABLE message (
+    id           TEXT PRIMARY KEY,
+    session_id   TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+    parent_id    TEXT NOT NULL DEFAULT '',
+    role         TEXT NOT NULL, -- user, assistant, system
+    author       TEXT NOT NULL DEFAULT '', -- of a user's message
+    content      TEXT NOT NULL,
+    content_key  TEXT NOT NULL, -- in lower case, to search in
+    run_id       TEXT NOT NULL DEFAULT '', -- of an assistant's message: the run that writes it
+    draft_id     TEXT NOT NULL DEFAULT '',
+    document_ids TEXT NOT NULL DEFAULT '[]',
+    citations    TEXT NOT NULL DEFAULT '[]',
+    actions      TEXT NOT NULL DEFAULT '[]',
+    usage        TEXT NOT NULL DEFAULT '',
+    error_code   TEXT NOT NULL DEFAULT '',
+    error        TEXT NOT NULL DEFAULT '',
+    rating       BIGINT NOT NULL DEFAULT -1, -- feedback: 0, 1; -1 for none
+    comment      TEXT NOT NULL DEFAULT '',
+    rated_at     BIGINT NOT NULL DEFAULT 0,
+    created_at   BIGINT NOT NULL,
+    edited_at    BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE INDEX message_rated ON message (id) WHERE rating >= 0;
+
+CREATE INDEX message_run ON message (run_id) WHERE run_id <> '';
+
+CREATE INDEX message_session ON message (session_id, id);
+
+CREATE TABLE message_document (
+    document_id TEXT NOT NULL,
+    message_id  TEXT NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+    PRIMARY KEY (document_id, message_id)
+);
+
+CREATE INDEX message_document_message ON message_document (message_id);
+
+CREATE TABLE message_element (
+    id          TEXT PRIMARY KEY,
+    session_id  TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+    message_id  TEXT NOT NULL DEFAULT '',
+    type        TEXT NOT NULL, -- text, image, pdf, audio, file, table, tasks
+    name        TEXT NOT NULL DEFAULT '',
+    display     TEXT NOT NULL, -- inline, side
+    document_id TEXT NOT NULL DEFAULT '',
+    page        BIGINT NOT NULL DEFAULT 0,
+    data        TEXT NOT NULL DEFAULT '',
+    created_at  BIGINT NOT NULL
+);
+
+CREATE INDEX message_element_document ON message_element (document_id) WHERE document_id <> '';
+
+CREATE INDEX message_element_message ON message_element (message_id, id) WHERE message_id <> '';
+
+CREATE INDEX message_element_session ON message_element (session_id, id);
 
 CREATE TABLE model_usage (
     id        TEXT PRIMARY KEY,
@@ -293,6 +350,8 @@ CREATE INDEX run_expiring ON run (question_until) WHERE status = 'waiting' AND q
 
 CREATE INDEX run_leased ON run (lease_until) WHERE status = 'running';
 
+CREATE INDEX run_session ON run (session_id, id) WHERE session_id <> '';
+
 CREATE INDEX run_subject ON run (subject_id, id);
 
 CREATE INDEX run_sync ON run (workspace, subject_id, ended_at) WHERE kind = 'sync';
@@ -356,6 +415,47 @@ CREATE TABLE segment_slice (
     data       BYTEA NOT NULL,
     PRIMARY KEY (segment_id, ord)
 );
+
+CREATE TABLE session (
+    id           TEXT PRIMARY KEY,
+    workspace    TEXT NOT NULL REFERENCES workspace (id),
+    name         TEXT NOT NULL DEFAULT '',
+    name_key     TEXT NOT NULL DEFAULT '', -- in lower case, to search in
+    llm_provider TEXT NOT NULL DEFAULT '',
+    llm_model    TEXT NOT NULL DEFAULT '',
+    profile      TEXT NOT NULL DEFAULT '',
+    tags         TEXT NOT NULL DEFAULT '[]',
+    settings     TEXT NOT NULL DEFAULT '{}',
+    state        TEXT NOT NULL DEFAULT '{}',
+    version      BIGINT NOT NULL DEFAULT 1, -- counts changes of the session itself, for ETag
+    last_seq     BIGINT NOT NULL DEFAULT 0, -- session_seq of the newest event, of run_event or session_event
+    touched      TEXT NOT NULL,             -- a ULID of the newest message: the order of lists
+    created_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL
+);
+
+CREATE UNIQUE INDEX session_workspace ON session (workspace, touched);
+
+CREATE TABLE session_document (
+    session_id  TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+    document_id TEXT NOT NULL,
+    added_at    BIGINT NOT NULL,
+    PRIMARY KEY (session_id, document_id)
+);
+
+CREATE INDEX session_document_document ON session_document (document_id);
+
+CREATE TABLE session_event (
+    session_id TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+    seq        BIGINT NOT NULL,
+    at         BIGINT NOT NULL,
+    type       TEXT NOT NULL,
+    message_id TEXT NOT NULL DEFAULT '', -- whose text it tells
+    data       TEXT NOT NULL,
+    PRIMARY KEY (session_id, seq)
+);
+
+CREATE INDEX session_event_message ON session_event (message_id) WHERE message_id <> '';
 
 CREATE TABLE space (
     id         TEXT PRIMARY KEY, -- embedder/version/dimensions
