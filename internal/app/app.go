@@ -39,6 +39,7 @@ import (
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
+	"byline/internal/session"
 	"byline/internal/store"
 	"byline/internal/web"
 )
@@ -251,7 +252,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Sessions: session.New(a.store.Sessions()), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},

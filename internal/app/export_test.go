@@ -7,6 +7,7 @@ import (
 	"byline/internal/config"
 	"byline/internal/llm"
 	"byline/internal/ops"
+	"byline/internal/store"
 )
 
 // Models is the catalogue of a configuration with what is around it, as Open makes it, where an Ollama that nobody configured
@@ -35,3 +36,6 @@ func (m Models) Probe(ctx context.Context) (string, error) { return m.m.probe(ct
 
 // Close lets go of connections.
 func (m Models) Close() { m.m.transport.CloseIdleConnections() }
+
+// Store lets tests do what the program's own parts do.
+func (a *App) Store() *store.Store { return a.store }

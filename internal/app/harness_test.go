@@ -224,7 +224,7 @@ func (p *person) send(method, path string, body any, header ...string) reply {
 	if r.raw, err = io.ReadAll(resp.Body); err != nil {
 		p.t.Fatalf("%s %s: read answer: %v", method, path, err)
 	}
-	if strings.Contains(resp.Header.Get("Content-Type"), "json") && len(r.raw) > 0 {
+	if mt := resp.Header.Get("Content-Type"); strings.Contains(mt, "json") && mt != "application/jsonl" && len(r.raw) > 0 {
 		if err := json.Unmarshal(r.raw, &r.body); err != nil {
 			p.t.Fatalf("%s %s: %v in %s", method, path, err, r.raw)
 		}
@@ -244,7 +244,7 @@ func (s *system) hold(req *http.Request, resp *http.Response, r reply) {
 		s.t.Errorf("%s %s is not in the OpenAPI document: %v", req.Method, req.URL.Path, err)
 		return
 	}
-	if mt := resp.Header.Get("Content-Type"); strings.HasPrefix(mt, "text/event-stream") || strings.HasPrefix(mt, "image/") || strings.HasPrefix(mt, "application/octet-stream") || strings.HasPrefix(mt, "text/markdown") {
+	if mt := resp.Header.Get("Content-Type"); strings.HasPrefix(mt, "text/event-stream") || strings.HasPrefix(mt, "image/") || strings.HasPrefix(mt, "application/octet-stream") || strings.HasPrefix(mt, "text/markdown") || mt == "application/jsonl" {
 		if route.Operation.Responses.Status(r.status) == nil {
 			s.t.Errorf("%s %s: status %d is not in the document", req.Method, req.URL.Path, r.status)
 		}

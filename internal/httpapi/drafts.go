@@ -38,7 +38,7 @@ type generateIn struct {
 		Instructions string     `json:"instructions,omitempty" maxLength:"20000"`
 		Categories   []string   `json:"categories,omitempty" maxItems:"50"`
 		Tags         []string   `json:"tags,omitempty" maxItems:"50"`
-		SessionID    string     `json:"session_id,omitempty"`
+		SessionID    string     `json:"session_id,omitempty" doc:"The draft and its run belong to this session"`
 		Brief        *briefBody `json:"brief,omitempty"`
 		Provider     string     `json:"llm_provider,omitempty" maxLength:"50" doc:"Which provider of models writes; offline writes without one"`
 		Model        string     `json:"llm_model,omitempty" maxLength:"200"`
@@ -53,10 +53,7 @@ type startedShape struct {
 
 func (s *server) generate(ctx context.Context, in *generateIn) (*huma.StreamResponse, error) {
 	b := in.Body
-	if b.SessionID != "" {
-		return nil, fault.Bad("body.session_id", "not_available", "Sessions are not part of this version yet; leave session_id out.")
-	}
-	w := draft.Wish{DocumentIDs: b.DocumentIDs, Title: b.Title, Instructions: b.Instructions, Author: userOf(ctx).ID, Provider: b.Provider, Model: b.Model}
+	w := draft.Wish{DocumentIDs: b.DocumentIDs, SessionID: b.SessionID, Title: b.Title, Instructions: b.Instructions, Author: userOf(ctx).ID, Provider: b.Provider, Model: b.Model}
 	if br := b.Brief; br != nil {
 		if br.Web && !s.WebSearch {
 			return nil, fault.Bad("body.brief.web", "web_search_off", "This installation does not search the web: set TAVILY_API_KEY or BYLINE_SEARXNG_URL, or leave web out.")

@@ -24,6 +24,7 @@ import (
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
+	"byline/internal/session"
 )
 
 // Deps are what the interface stands on.
@@ -40,6 +41,7 @@ type Deps struct {
 	Engines       *search.Router
 	Feed          *search.Feed
 	Drafts        *draft.Service
+	Sessions      *session.Service
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
 	Hub           *runs.Hub
@@ -57,7 +59,8 @@ type server struct {
 	mux *http.ServeMux
 	log *slog.Logger
 
-	pages pages
+	pages          pages
+	settingsSchema json.RawMessage // of a session
 }
 
 // maxBody is the most that a JSON body may have, in bytes.
@@ -107,7 +110,7 @@ func (s *server) describe() huma.Config {
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}},
 			},
-			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "runs"}, {Name: "ops"}},
+			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "sessions"}, {Name: "runs"}, {Name: "ops"}},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",

@@ -59,6 +59,8 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/style-guide", "get-style-guide", "blog", "What every post of the workspace keeps to", s.getStyleGuide)
 	handle(s, "PUT", v1+"/style-guide", "put-style-guide", "blog", "Change it; the next posts keep to it", s.putStyleGuide)
 
+	s.sessionRoutes(v1)
+
 	handle(s, "GET", v1+"/runs", "list-runs", "runs", "List runs, newest first", s.listRuns)
 	handle(s, "GET", v1+"/runs/{run_id}", "get-run", "runs", "One run", s.getRun)
 	handle(s, "GET", v1+"/runs/{run_id}/steps", "list-steps", "runs", "Its journalled steps", s.listSteps)

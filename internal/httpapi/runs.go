@@ -11,6 +11,7 @@ import (
 
 	"byline/internal/fault"
 	"byline/internal/runs"
+	"byline/internal/session"
 )
 
 // RunPath names a run.
@@ -22,7 +23,8 @@ type listRunsIn struct {
 	CursorIn
 	Status  string `query:"status" enum:"queued,running,waiting,completed,failed,cancelled"`
 	Kind    string `query:"kind"`
-	Subject string `query:"subject_id" doc:"A document's or draft's id"`
+	Subject string `query:"subject_id" doc:"A document's, draft's or message's id"`
+	Session string `query:"session_id"`
 }
 
 type runsOut struct {
@@ -37,7 +39,7 @@ func (s *server) listRuns(ctx context.Context, in *listRunsIn) (*runsOut, error)
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	page, total, err := s.Runs.Runs(ctx, workspaceOf(ctx), runs.Filter{Status: runs.Status(in.Status), Kind: runs.Kind(in.Kind), SubjectID: in.Subject,
+	page, total, err := s.Runs.Runs(ctx, workspaceOf(ctx), runs.Filter{Status: runs.Status(in.Status), Kind: runs.Kind(in.Kind), SubjectID: in.Subject, SessionID: session.Plain(in.Session),
 		Cursor: in.Cursor, Limit: in.Limit})
 	if err != nil {
 		return nil, err

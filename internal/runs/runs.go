@@ -240,6 +240,7 @@ type Filter struct {
 	Status    Status
 	Kind      Kind
 	SubjectID string
+	SessionID string
 	Cursor    string
 	Limit     int
 }

@@ -89,7 +89,8 @@ func (s *Service) Begin(ctx context.Context, n Session, once *ident.Once) (Sessi
 	if err != nil {
 		return Session{}, err
 	}
-	n.Name, n.Tags = strings.TrimSpace(n.Name), unique(n.Tags)
+	n.Name, n.Tags = strings.TrimSpace(Plain(n.Name)), unique(n.Tags)
+	n.Provider, n.Model = Plain(n.Provider), Plain(n.Model)
 	if n.Provider == "" && n.Model == "" {
 		n.Provider, n.Model = p.Provider, p.Model
 	}
@@ -103,9 +104,11 @@ func (s *Service) Change(ctx context.Context, ws ident.Workspace, id string, p P
 			return Session{}, err
 		}
 	}
-	if p.Name != nil {
-		name := strings.TrimSpace(*p.Name)
-		p.Name = &name
+	for _, field := range []**string{&p.Name, &p.Provider, &p.Model} {
+		if *field != nil {
+			plain := strings.TrimSpace(Plain(**field))
+			*field = &plain
+		}
 	}
 	if p.Tags != nil {
 		tags := unique(*p.Tags)
@@ -116,10 +119,10 @@ func (s *Service) Change(ctx context.Context, ws ident.Workspace, id string, p P
 
 // Send says something and starts the run that answers it.
 func (s *Service) Send(ctx context.Context, ws ident.Workspace, sessionID string, said Said, once *ident.Once) (Turn, error) {
-	if said.Content = strings.TrimSpace(said.Content); said.Content == "" {
+	if said.Content = strings.TrimSpace(Plain(said.Content)); said.Content == "" {
 		return Turn{}, fault.Bad("body.content", "required", "Say something.")
 	}
-	said.DocumentIDs = unique(said.DocumentIDs)
+	said.DocumentIDs, said.DraftID, said.ParentID = unique(said.DocumentIDs), Plain(said.DraftID), Plain(said.ParentID)
 	switch sel := said.Selection; {
 	case sel != nil && said.DraftID == "":
 		return Turn{}, fault.Bad("body.selection", "no_draft", "A selection is a part of a draft; name it as draft_id.")
@@ -130,6 +133,34 @@ func (s *Service) Send(ctx context.Context, ws ident.Workspace, sessionID string
 	}
 	return s.Say(ctx, ws, sessionID, said, once)
 }
+
+// Correct changes the text of a message in its place.
+func (s *Service) Correct(ctx context.Context, ws ident.Workspace, sessionID, messageID, content string) (Message, error) {
+	if content = strings.TrimSpace(Plain(content)); content == "" {
+		return Message{}, fault.Bad("body.content", "required", "A message says something. Delete it if it is not wanted.")
+	}
+	return s.Edit(ctx, ws, sessionID, messageID, content)
+}
+
+// Show adds an element to a session.
+func (s *Service) Show(ctx context.Context, ws ident.Workspace, e Element, once *ident.Once) (Element, error) {
+	e.Name, e.DocumentID, e.MessageID = Plain(e.Name), Plain(e.DocumentID), Plain(e.MessageID)
+	switch {
+	case e.DocumentID == "" && len(e.Data) == 0:
+		return Element{}, fault.Bad("body", "nothing_to_show", "An element shows a document (document_id) or what is in data.")
+	case e.Page > 0 && e.DocumentID == "":
+		return Element{}, fault.Bad("body.page", "no_document", "A page is one of a document; name it as document_id.")
+	case len(e.Data) > maxElement:
+		return Element{}, fault.Bad("body.data", "too_large", "The data of an element may have %d KB. Upload what is larger as a document.", maxElement>>10)
+	}
+	return s.AddElement(ctx, ws, e, once)
+}
+
+// maxElement is how large the data of an element may be, in bytes of JSON.
+const maxElement = 1 << 20
+
+// Plain drops what no text has and PostgreSQL refuses: the character of code 0.
+func Plain(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 
 // Context gives the branch that leads to a message, or the newest one, as messages for a model: the persona of the session's profile
 // first. Answers that are empty are left out.
@@ -173,7 +204,7 @@ func NameOf(content string) string {
 func unique(all []string) []string {
 	var out []string
 	for _, s := range all {
-		if s = strings.TrimSpace(s); s != "" && !slices.Contains(out, s) {
+		if s = strings.TrimSpace(Plain(s)); s != "" && !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}

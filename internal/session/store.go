@@ -19,6 +19,9 @@ type Store interface {
 	// Delete removes a session with its messages and their runs; documents and drafts stay, and belong to no session.
 	Delete(ctx context.Context, ws ident.Workspace, id string) error
 
+	// RunIDs are the runs of a session, of any kind.
+	RunIDs(ctx context.Context, ws ident.Workspace, id string) ([]string, error)
+
 	Settings(ctx context.Context, ws ident.Workspace, id string) (Settings, error)
 	SetSettings(ctx context.Context, ws ident.Workspace, id string, s Settings) error
 	State(ctx context.Context, ws ident.Workspace, id string) (json.RawMessage, error)

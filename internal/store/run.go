@@ -482,6 +482,9 @@ func (s *Store) Runs(ctx context.Context, ws ident.Workspace, f runs.Filter) (li
 		if f.Kind != "" {
 			p.where.and("kind = ?", f.Kind)
 		}
+		if f.SessionID != "" {
+			p.where.and("session_id = ? AND session_id <> ''", f.SessionID)
+		}
 		if f.SubjectID != "" {
 			p.where.and("subject_id = ?", f.SubjectID)
 		}

@@ -230,6 +230,15 @@ func (t *tx) cancelTalk(ws ident.Workspace, sessionID string) error {
 	return err
 }
 
+// RunIDs meets session.Store.
+func (v Sessions) RunIDs(ctx context.Context, ws ident.Workspace, id string) (ids []string, err error) {
+	err = v.store.read(ctx, func(t *tx) error {
+		ids, err = all(t, scanString, `SELECT id FROM run WHERE session_id = ? AND session_id <> '' AND workspace = ? ORDER BY id`, id, ws)
+		return err
+	})
+	return ids, err
+}
+
 // Settings meets session.Store.
 func (v Sessions) Settings(ctx context.Context, ws ident.Workspace, id string) (s session.Settings, err error) {
 	err = v.store.read(ctx, func(t *tx) error {

@@ -203,6 +203,7 @@ CREATE TABLE judgement_document (
     CONSTRAINT judgement_document_pkey PRIMARY KEY (document_id, judgement_id)
 );
 CREATE INDEX judgement_document_judgement ON judgement_document USING btree (judgement_id);
+
 CREATE TABLE message (
     id text NOT NULL,
     session_id text NOT NULL,

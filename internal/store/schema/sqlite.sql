@@ -194,6 +194,7 @@ CREATE TABLE judgement_document (
 );
 
 CREATE INDEX judgement_document_judgement ON judgement_document (judgement_id);
+
 CREATE TABLE message (
     id           TEXT PRIMARY KEY,
     session_id   TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
