@@ -287,6 +287,9 @@ func (t *tx) writeReply(ws ident.Workspace, m session.Message) error {
 			if sp.Gone = sp.Gone || !alive; source.url != "" {
 				sp.Title, sp.URL, sp.FetchedAt = source.title, source.url, source.fetched
 			}
+			if sp.Generation == 0 {
+				sp.Generation = source.generation
+			}
 		}
 	}
 	citations, err := json.Marshal(m.Citations)
@@ -335,8 +338,9 @@ func (t *tx) leaveSessions(documentID string, purge bool) error {
 			c := &m.Citations[i]
 			for j := range c.Spans {
 				if sp := &c.Spans[j]; sp.DocumentID == documentID {
-					if sp.Gone = true; purge {
-						sp.Quote, sp.Title, c.Claim.Text = "", "", ""
+					if sp.Gone = true; purge { // verdicts have words of the text, too
+						sp.Quote, sp.Title, sp.Before, sp.After, c.Claim.Text = "", "", "", "", ""
+						c.Verdict.Reasons, c.Verdict.Missing, c.Verdict.Evidence = nil, nil, nil
 					}
 				}
 			}
