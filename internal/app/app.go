@@ -204,13 +204,15 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}, a.spaces.Wanted)
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	a.web = webside.search(ingest.NewSnapshots(documents, a.store.Bus()), a.store)
-	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web})
+	drafts := draft.New(a.store.Drafts(), a.store)
+	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Proposals: drafts, Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web})
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindSnapshot: {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Storage.Workers},
+			runs.KindRefine:   {Do: writer.HandleRefine, Limit: cfg.Storage.Workers},
 			runs.KindSync:     {Do: a.feed.Handle, Limit: cfg.Storage.Workers},
 		},
 		Ended: func(r runs.Run, st runs.Status) {
@@ -247,7 +249,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
