@@ -38,6 +38,7 @@ type desk struct {
 	writer    *agent.Writer
 	ended     chan string // runs that ended
 	hooks     hooks
+	talk      func(context.Context, *runs.Job) (any, error) // does refine runs in the place of the writer
 }
 
 // hooks stand between the writer and the store, to make things happen in the midst of a run.
@@ -135,7 +136,12 @@ func openWith(t *testing.T, models agent.Models) *desk {
 			runs.KindGenerate: {Do: d.writer.Handle, Limit: 2},
 			runs.KindQuery:    {Do: d.writer.HandleQuery, Limit: 2},
 			runs.KindChat:     {Do: d.writer.HandleChat, Limit: 2},
-			runs.KindRefine:   {Do: d.writer.HandleRefine, Limit: 2},
+			runs.KindRefine: {Limit: 2, Do: func(ctx context.Context, job *runs.Job) (any, error) {
+				if d.talk != nil {
+					return d.talk(ctx, job)
+				}
+				return d.writer.HandleRefine(ctx, job)
+			}},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },
 	})

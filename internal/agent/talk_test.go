@@ -21,7 +21,7 @@ type conversation struct {
 	id string
 }
 
-func (d *desk) talk(documents ...string) conversation {
+func (d *desk) converse() conversation {
 	d.t.Helper()
 	s, err := d.sessions.Begin(d.t.Context(), session.Session{Workspace: ident.Local, Name: "Talk"}, nil)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c conversation) hear(turn session.Turn) heard {
 func TestTalkOffline(t *testing.T) {
 	d := open(t)
 	ids := []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}
-	c := d.talk()
+	c := d.converse()
 	for _, tc := range []struct {
 		say    session.Said
 		intent string
@@ -101,7 +101,7 @@ func TestTalkOffline(t *testing.T) {
 // double click has one effect.
 func TestTalkWritesAndChangesADraft(t *testing.T) {
 	d := open(t)
-	c := d.talk()
+	c := d.converse()
 	h := c.say(session.Said{Content: "Write a post of 150 words.", DocumentIDs: []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}})
 	if h.result.DraftID == "" || h.result.RunID == "" {
 		t.Fatalf("%+v %q", h.result, h.Content)
@@ -176,7 +176,7 @@ func TestTalkWithAModel(t *testing.T) {
 	})
 	d := openWith(t, a)
 	d.add("heating.md", heating)
-	c := d.talk()
+	c := d.converse()
 	h := c.say(session.Said{Content: "How much does it burn?"})
 	if h.result.Intent != "question" || !strings.Contains(h.Content, "31,000 litres") || strings.Contains(h.Content, "Elephants") || len(h.Citations) != 1 {
 		t.Errorf("%+v %q %d", h.result, h.Content, len(h.Citations))
@@ -206,7 +206,7 @@ func TestTalkRemembers(t *testing.T) {
 	a := speaker(func(string) string { return `{"intent":"chat","request":"x","title":"","words":0}` })
 	a.model.About.Context = 700 // tokens
 	d := openWith(t, a)
-	c := d.talk()
+	c := d.converse()
 	for i := range 5 {
 		c.say(session.Said{Content: fmt.Sprintf("Turn %d. %s", i, strings.Repeat("word ", 60))})
 	}
@@ -230,7 +230,7 @@ func TestRoutesThatAreNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := openWith(t, speaker(func(string) string { return tc.answer }))
 			d.add("heating.md", heating)
-			h := d.talk().say(session.Said{Content: "How much does the boiler burn?"})
+			h := d.converse().say(session.Said{Content: "How much does the boiler burn?"})
 			if h.failure.Code != "" || h.result.Intent != tc.want {
 				t.Errorf("%+v %+v", h.failure, h.result)
 			}
