@@ -58,10 +58,11 @@ type Options struct {
 	Versions  Versions
 	Documents Documents
 	Searcher  Searcher
-	Models    Models // nil: none
-	Web       *Web   // nil: none
-	Parallel  int    // sections that are written at the same time; 0 is 4
-	Flag      bool   // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
+	Models    Models  // nil: none
+	Web       *Web    // nil: none
+	Tools     Toolbox // nil: none
+	Parallel  int     // sections that are written at the same time; 0 is 4
+	Flag      bool    // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
 }
 
 // Writer writes drafts. Without a model it puts them together from whole sentences, list items and tables of the sources. It is safe

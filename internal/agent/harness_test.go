@@ -34,7 +34,8 @@ type desk struct {
 	documents *document.Service
 	worker    *runs.Worker
 	writer    *agent.Writer
-	ended     chan string // runs that ended
+	ended     chan string                                   // runs that ended
+	other     func(context.Context, *runs.Job) (any, error) // does runs of the kind sync, for tests of what any run can do
 	hooks     hooks
 }
 
@@ -131,6 +132,7 @@ func openWith(t *testing.T, models agent.Models) *desk {
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
 			runs.KindGenerate: {Do: d.writer.Handle, Limit: 2},
 			runs.KindQuery:    {Do: d.writer.HandleQuery, Limit: 2},
+			runs.KindSync:     {Do: func(ctx context.Context, job *runs.Job) (any, error) { return d.other(ctx, job) }, Limit: 1},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },
 	})
