@@ -299,7 +299,9 @@ func (s *server) call(ctx context.Context, tool string, arguments json.RawMessag
 
 // heard tells whether an error with a code is the server's answer. Those between are of implementations, such as of a transport that
 // the server's answer did not come through.
-func heard(code int64) bool { return code <= jsonrpc.CodeInvalidRequest && code >= jsonrpc.CodeInternalError || code > -32000 }
+func heard(code int64) bool {
+	return code <= jsonrpc.CodeInvalidRequest && code >= jsonrpc.CodeInternalError || code > -32000
+}
 
 // unfit are the characters that some model's names of functions may not have.
 var unfit = regexp.MustCompile(`[^A-Za-z0-9_-]`)
