@@ -60,8 +60,9 @@ type Options struct {
 	Proposals Proposals // of refinements
 	Documents Documents
 	Searcher  Searcher
-	Models    Models // nil: none
-	Web       *Web   // nil: none
+	Models    Models  // nil: none
+	Web       *Web    // nil: none
+	Tools     Toolbox // nil: none
 	// Sessions and Drafting are what a conversation needs; nil where there is none.
 	Sessions Sessions
 	Drafting Drafting

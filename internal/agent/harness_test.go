@@ -36,7 +36,8 @@ type desk struct {
 	sessions  *session.Service
 	worker    *runs.Worker
 	writer    *agent.Writer
-	ended     chan string // runs that ended
+	ended     chan string                                   // runs that ended
+	other     func(context.Context, *runs.Job) (any, error) // does runs of the kind sync, for tests of what any run can do
 	hooks     hooks
 	talk      func(context.Context, *runs.Job) (any, error) // does refine runs in the place of the writer
 }
@@ -142,6 +143,7 @@ func openWith(t *testing.T, models agent.Models) *desk {
 				}
 				return d.writer.HandleRefine(ctx, job)
 			}},
+			runs.KindSync: {Do: func(ctx context.Context, job *runs.Job) (any, error) { return d.other(ctx, job) }, Limit: 1},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },
 	})

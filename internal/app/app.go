@@ -28,6 +28,7 @@ import (
 	"byline/internal/document"
 	"byline/internal/draft"
 	"byline/internal/driver/localfs"
+	"byline/internal/driver/mcp"
 	"byline/internal/driver/openai"
 	"byline/internal/engine/extract"
 	"byline/internal/engine/markdown"
@@ -67,6 +68,7 @@ type App struct {
 	feed    *search.Feed
 	rest    func(unused time.Duration) // gives the embedder's memory back if it was unused for a time
 	web     *agent.Web                 // nil: nothing is configured for it
+	tools   *mcp.Box                   // nil: no servers of tools are configured
 	hub     *runs.Hub
 	worker  *runs.Worker
 	health  *ops.Health
@@ -205,12 +207,19 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}, a.spaces.Wanted)
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	a.web = webside.search(ingest.NewSnapshots(documents, a.store.Bus()), a.store)
-	drafts, sessions := draft.New(a.store.Drafts(), a.store), session.New(a.store.Sessions())
-	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Proposals: drafts, Drafting: drafts, Sessions: sessions, Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web,
-		Parallel: min(cfg.Writing.Writers, 4), Busy: cfg.Storage.Workers, Flag: cfg.Writing.Unsupported == "flag"})
-	if cfg.Writing.Judge {
-		writer.Judgements = a.store
+	if err := a.openTools(); err != nil {
+		return err
 	}
+	drafts, sessions := draft.New(a.store.Drafts(), a.store), session.New(a.store.Sessions())
+	writing := agent.Options{Versions: a.store.Drafts(), Proposals: drafts, Drafting: drafts, Sessions: sessions, Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web,
+		Parallel: min(cfg.Writing.Writers, 4), Busy: cfg.Storage.Workers, Flag: cfg.Writing.Unsupported == "flag"}
+	if cfg.Writing.Judge {
+		writing.Judgements = a.store
+	}
+	if a.tools != nil {
+		writing.Tools = a.tools
+	}
+	writer := agent.New(writing)
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{
@@ -236,6 +245,9 @@ func (a *App) build(ctx context.Context, server bool) error {
 		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
 		{Name: "models", Ask: a.models.probe},
 	}, slices.Concat(engineProbes(a.router), webside.probes())...)
+	if a.tools != nil {
+		probes = append(probes, ops.Probe{Name: "tools", Ask: a.tools.Probe})
+	}
 	if a.outside != nil {
 		probes = append(probes, ops.Probe{Name: "embedder", Ask: a.outside.probe})
 	}
@@ -420,6 +432,9 @@ func (a *App) Close() error {
 		errs = append(errs, a.pages.Close())
 	}
 	errs = append(errs, closeEngines(a.engines))
+	if a.tools != nil {
+		errs = append(errs, a.tools.Close())
+	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

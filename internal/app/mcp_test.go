@@ -3,12 +3,24 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"byline/internal/account"
+	"byline/internal/engine/passhash"
+	"byline/internal/fault"
+	"byline/internal/httpapi"
+	"byline/internal/ident"
+	"byline/internal/ops"
+	"byline/internal/runs"
+	"byline/internal/store"
 )
 
 // bearer sends a token with each request.
@@ -169,5 +181,55 @@ func TestMCPRefuses(t *testing.T) {
 	_, err := mcp.NewClient(&mcp.Implementation{Name: "t", Version: "1"}, nil).Connect(ctx, &mcp.StreamableClientTransport{Endpoint: s.url + "/mcp", HTTPClient: &http.Client{Transport: bearer{"wrong"}}, MaxRetries: -1}, nil)
 	if err == nil {
 		t.Error("a wrong token is taken")
+	}
+}
+
+// The tool refine_draft is there when the installation can refine.
+func TestMCPRefine(t *testing.T) {
+	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "byline.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	accounts, err := account.New(st, account.Options{Secret: make([]byte, 32), Algorithm: "HS256", AccessTTL: time.Hour, RefreshTTL: time.Hour,
+		PasswordHash: account.Argon2id, Registration: account.Open, LocalToken: "local", Hashers: passhash.NewPool(passhash.Options{})}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []httpapi.Refinement
+	handler, err := httpapi.New(httpapi.Deps{Name: "Byline", Version: "1", Accounts: accounts, Runs: st, Health: ops.NewHealth(), Metrics: ops.NewMetrics("1"), Log: slog.New(slog.DiscardHandler),
+		Refine: func(_ context.Context, ws ident.Workspace, r httpapi.Refinement) (runs.Run, error) {
+			if r.Feedback == "of another" {
+				return runs.Run{}, fault.Missing("draft")
+			}
+			asked = append(asked, r)
+			return runs.Run{ID: "r1", Status: runs.Queued}, nil
+		}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(handler)
+	defer srv.Close()
+	s := &system{t: t, url: srv.URL}
+	s.loadSpec()
+	c := s.register("owner@example.com").mcp()
+	id := ident.New()
+	out, wrong := use(t, c, "refine_draft", obj{"draft_id": id, "feedback": "shorter", "start": 3, "end": 9, "mode": "apply"})
+	if wrong != "" || out["run_id"] != "r1" || out["draft_id"] != id || len(asked) != 1 {
+		t.Fatalf("%v %s", out, wrong)
+	}
+	if r := asked[0]; r.Author == "" || !r.Apply || r.Start != 3 || r.End != 9 || r.Feedback != "shorter" {
+		t.Errorf("%+v", r)
+	}
+	for name, in := range map[string]obj{
+		"no id": {"draft_id": "x", "feedback": "a"}, "nothing": {"draft_id": id, "feedback": ""}, "range": {"draft_id": id, "feedback": "a", "start": 5, "end": 2},
+		"mode": {"draft_id": id, "feedback": "a", "mode": "maybe"}, "another's": {"draft_id": id, "feedback": "of another"},
+	} {
+		if out, wrong := use(t, c, "refine_draft", in); wrong == "" {
+			t.Errorf("%s: %v", name, out)
+		}
+	}
+	if len(asked) != 1 {
+		t.Errorf("%+v", asked)
 	}
 }
