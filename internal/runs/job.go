@@ -28,8 +28,17 @@ type Job struct {
 	ctx     context.Context
 }
 
-// deltaWindow is how long tokens are joined: the first goes out at once, then one event each window.
-const deltaWindow = 40 * time.Millisecond
+// deltaWindow is how long tokens are joined: the first goes out at once, then one event each window. Windows end on the beats of one
+// clock, whoever writes: what ends together shares a commit.
+const (
+	deltaWindow = 40 * time.Millisecond
+	deltaBeat   = 10 * time.Millisecond
+)
+
+// windowEnd is when the window that began at a time ends.
+func windowEnd(began time.Time) time.Time {
+	return began.Add(deltaWindow).Round(deltaBeat)
+}
 
 func newJob(ctx context.Context, r Run, l Lease, q Queue) (*Job, error) {
 	steps, err := q.Steps(ctx, r.ID)
@@ -76,7 +85,7 @@ func (j *Job) Token(ctx context.Context, channel, section string, offset int, te
 		}
 	}
 	j.pending = &Token{Channel: channel, SectionID: section, Offset: offset, Text: text}
-	wait := deltaWindow - time.Since(j.wrote)
+	wait := time.Until(windowEnd(j.wrote))
 	if wait <= 0 {
 		return j.flush(ctx)
 	}

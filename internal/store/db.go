@@ -114,6 +114,7 @@ type tx struct {
 	new  []runs.Event
 
 	recent *recent // of a write
+	late   *late   // nil: events are written at once
 }
 
 // querier runs statements whose placeholders are question marks.
