@@ -210,7 +210,7 @@ func (l *liteDB) transact(group []*member, errs []error, savepoints bool) error 
 // pages that are not changed behind one need not be copied.
 func onlyLogs(group []*member) bool {
 	for _, m := range group {
-		if m.lane != laneLog {
+		if m.lane != laneLog && m.lane != laneHaste {
 			return false
 		}
 	}
