@@ -95,11 +95,7 @@ func (c *crowd) lines(conn net.Conn) error {
 		}
 		now := time.Now().UnixNano()
 		_, text, _ := bytes.Cut(line, wordMark)
-		n := bytes.Count(text, []byte(" "))
-		if n == 0 {
-			continue
-		}
-		c.words.Add(int64(n))
+		c.words.Add(int64(bytes.Count(text, []byte(" "))))
 		c.clock(text, now, !begun)
 		if !begun {
 			begun = true
