@@ -32,7 +32,7 @@ type Job struct {
 // clock, whoever writes: what ends together shares a commit.
 const (
 	deltaWindow = 40 * time.Millisecond
-	deltaBeat   = 10 * time.Millisecond
+	deltaBeat   = 20 * time.Millisecond
 )
 
 // quiet is how long nothing was written when somebody waits for the next token, as for the first one.

@@ -19,8 +19,8 @@ type member struct {
 	new  []runs.Event
 }
 
-// groupSize is how many writes of the lane of events share a commit at most: as many as the windows of a thousand runs end at once.
-const groupSize = 256
+// groupSize is how many writes of the lane of events share a commit at most: as many as the windows of a thousand runs that end on one beat.
+const groupSize = 512
 
 // write hands a member to the writer and waits for its commit.
 func (l *liteDB) write(ctx context.Context, ln lane, do func(*tx) error) error {

@@ -78,8 +78,8 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		_, err = l.writer.exec(ctx, "PRAGMA cache_size(-16000)") // KiB; readers have 2,000 each
 	}
 	if err == nil {
-		// Pages, 16 MiB in all: logs change the same pages with nearly every commit, and what is moved seldom is moved once.
-		_, err = l.writer.exec(ctx, "PRAGMA wal_autocheckpoint(4000)")
+		// Pages, 32 MiB in all: logs change the same pages with nearly every commit, and what is moved seldom is moved once.
+		_, err = l.writer.exec(ctx, "PRAGMA wal_autocheckpoint(8000)")
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
