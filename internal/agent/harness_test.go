@@ -112,8 +112,13 @@ func open(t *testing.T) *desk { return openWith(t, nil) }
 
 func openWith(t *testing.T, models agent.Models) *desk {
 	t.Helper()
+	return openOn(t, store.Options{Path: filepath.Join(t.TempDir(), "byline.db")}, models)
+}
+
+func openOn(t *testing.T, o store.Options, models agent.Models) *desk {
+	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "byline.db")})
+	s, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

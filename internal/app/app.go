@@ -362,6 +362,7 @@ func (a *App) release() error {
 	runtime.ReadMemStats(&m)
 	if m.HeapIdle-m.HeapReleased+m.HeapAlloc > releaseOver && m.NumGC != a.released {
 		debug.FreeOSMemory()
+		debug.FreeOSMemory() // what lies in pools outlives one collection
 		runtime.ReadMemStats(&m)
 		a.released = m.NumGC
 	}

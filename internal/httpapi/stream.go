@@ -31,15 +31,17 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, runID string, af
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	out := &sse{w: w, c: http.NewResponseController(w)}
+	ping := newPing(r.Context())
+	defer ping.stop()
 	if out.send([]byte("retry: 1000\n\n")) != nil {
 		return
 	}
 	for {
-		frames, err := nextOrPing(r.Context(), cursor)
+		frames, err := cursor.Next(ping.next())
 		switch {
 		case err == nil:
 			err = out.send(frames...)
-		case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
+		case errors.Is(err, context.Canceled) && ping.due() && r.Context().Err() == nil:
 			err = out.send([]byte(": ping\n\n"))
 		case errors.Is(err, io.EOF), errors.Is(err, runs.ErrDraining), r.Context().Err() != nil:
 			return
@@ -53,22 +55,49 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, runID string, af
 	}
 }
 
-// nextOrPing waits for events, at most until the next ping.
-func nextOrPing(ctx context.Context, c *runs.Cursor) ([][]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingEvery)
-	defer cancel()
-	return c.Next(ctx)
+// ping ends waits for events that take long. Its context serves until that happens: one for each wait would cost more than the wait.
+type ping struct {
+	parent context.Context
+	ctx    context.Context
+	cancel context.CancelFunc
+	timer  *time.Timer
 }
 
-// sse writes frames, each batch with a deadline of its own and at once.
+func newPing(ctx context.Context) *ping { return &ping{parent: ctx} }
+
+// next gives the context of the next wait, which ends when a ping is due.
+func (p *ping) next() context.Context {
+	if p.timer == nil || !p.timer.Reset(pingEvery) {
+		p.stop()
+		p.ctx, p.cancel = context.WithCancel(p.parent)
+		p.timer = time.AfterFunc(pingEvery, p.cancel)
+	}
+	return p.ctx
+}
+
+// due tells whether the last wait ended for a ping.
+func (p *ping) due() bool { return p.ctx.Err() != nil }
+
+func (p *ping) stop() {
+	if p.timer != nil {
+		p.timer.Stop()
+		p.cancel()
+	}
+}
+
+// sse writes frames, each batch at once and with at least nine seconds to be taken.
 type sse struct {
-	w http.ResponseWriter
-	c *http.ResponseController
+	w    http.ResponseWriter
+	c    *http.ResponseController
+	till time.Time // the deadline that is set
 }
 
 func (o *sse) send(frames ...[]byte) error {
-	if err := o.c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
+	if till := time.Now().Add(writeTimeout); till.Sub(o.till) > time.Second { // setting it for each batch costs as much as the bytes
+		if err := o.c.SetWriteDeadline(till); err != nil {
+			return err
+		}
+		o.till = till
 	}
 	for _, f := range frames {
 		if _, err := o.w.Write(f); err != nil {

@@ -28,8 +28,28 @@ type Job struct {
 	ctx     context.Context
 }
 
-// deltaWindow is how long tokens are joined: the first goes out at once, then one event each window.
-const deltaWindow = 40 * time.Millisecond
+// deltaWindow is how long tokens are joined: the first goes out at once, then one event each window. Windows end on the beats of one
+// clock, whoever writes: what ends together shares a commit.
+const (
+	deltaWindow = 40 * time.Millisecond
+	deltaBeat   = 20 * time.Millisecond
+)
+
+// quiet is how long nothing was written when somebody waits for the next token, as for the first one.
+const quiet = 3 * deltaWindow
+
+type hasteKey struct{}
+
+// WithHaste marks the context of an append for whose events somebody waits: it is not held back to share a commit.
+func WithHaste(ctx context.Context) context.Context { return context.WithValue(ctx, hasteKey{}, true) }
+
+// Haste tells whether it is marked.
+func Haste(ctx context.Context) bool { return ctx.Value(hasteKey{}) != nil }
+
+// windowEnd is when the window that began at a time ends.
+func windowEnd(began time.Time) time.Time {
+	return began.Add(deltaWindow).Round(deltaBeat)
+}
 
 func newJob(ctx context.Context, r Run, l Lease, q Queue) (*Job, error) {
 	steps, err := q.Steps(ctx, r.ID)
@@ -76,8 +96,11 @@ func (j *Job) Token(ctx context.Context, channel, section string, offset int, te
 		}
 	}
 	j.pending = &Token{Channel: channel, SectionID: section, Offset: offset, Text: text}
-	wait := deltaWindow - time.Since(j.wrote)
+	wait := time.Until(windowEnd(j.wrote))
 	if wait <= 0 {
+		if time.Since(j.wrote) > quiet {
+			ctx = WithHaste(ctx)
+		}
 		return j.flush(ctx)
 	}
 	j.timer = time.AfterFunc(wait, func() {

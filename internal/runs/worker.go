@@ -63,8 +63,8 @@ type held struct {
 const (
 	renewEvery = 3 * time.Second // a third of the lease
 	scanEvery  = time.Second
-	lookEvery  = 50 * time.Millisecond // at most; a run's own events wake, too
-	giveUp     = 6 * time.Second       // without a renewal, by our own monotonic clock; well before the lease runs out
+	lookEvery  = 200 * time.Millisecond // at most; a run's own events wake, too
+	giveUp     = 6 * time.Second        // without a renewal, by our own monotonic clock; well before the lease runs out
 
 	maxFailures = 5 // tries of a run whose failures may go away
 	// maxAttempts also counts those that a crash or a stop ended: a run that takes the process down each time must end some day.

@@ -41,6 +41,7 @@ type lane int
 const (
 	laneEvents lane = iota
 	laneLog         // appends to the logs of runs: in the lane of events, but a few milliseconds do not matter to them
+	laneHaste       // appends for which somebody waits
 	laneBulk
 )
 
@@ -114,6 +115,7 @@ type tx struct {
 	new  []runs.Event
 
 	recent *recent // of a write
+	late   *late   // nil: events are written at once
 }
 
 // querier runs statements whose placeholders are question marks.

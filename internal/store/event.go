@@ -1,8 +1,10 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"byline/internal/fault"
@@ -55,6 +57,41 @@ func (t *tx) log(runID, session string, last int64, events []runs.NewEvent) (int
 	return last, err
 }
 
+const (
+	insertEvent = `INSERT INTO run_event (run_id, seq, session_id, session_seq, at, type, data) VALUES `
+	eventMarks  = `(?, ?, ?, ?, ?, ?, ?)`
+	eventWidth  = 7
+)
+
+// late are events of a transaction whose rows are written together at its end, many with one statement.
+type late struct {
+	rows []any
+}
+
+var lateSizes = []struct {
+	rows  int
+	query string
+}{
+	{32, insertEvent + strings.Repeat(eventMarks+", ", 31) + eventMarks},
+	{8, insertEvent + strings.Repeat(eventMarks+", ", 7) + eventMarks},
+	{1, insertEvent + eventMarks},
+}
+
+// write writes what is there.
+func (l *late) write(ctx context.Context, q querier) error {
+	rest := l.rows
+	for _, size := range lateSizes {
+		for n := size.rows * eventWidth; len(rest) >= n; rest = rest[n:] {
+			if _, err := q.exec(ctx, size.query, rest[:n]...); err != nil {
+				return err
+			}
+		}
+	}
+	clear(l.rows)
+	l.rows = l.rows[:0]
+	return nil
+}
+
 // writeEvents writes the rows of events behind a seq.
 func (t *tx) writeEvents(runID, session string, last int64, events []runs.NewEvent) error {
 	var sessionSeq int64
@@ -74,8 +111,11 @@ func (t *tx) writeEvents(runID, session string, last int64, events []runs.NewEve
 			sessionSeq++
 		}
 		t.new = append(t.new, runs.Event{RunID: runID, Seq: last, SessionID: session, SessionSeq: sessionSeq, At: timeOf(t.now), Type: e.Type, Data: data})
-		if _, err := t.exec(`INSERT INTO run_event (run_id, seq, session_id, session_seq, at, type, data) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			runID, last, session, sessionSeq, t.now, e.Type, string(data)); err != nil {
+		if t.late != nil && session == "" {
+			t.late.rows = append(t.late.rows, runID, last, session, sessionSeq, t.now, e.Type, string(data))
+			continue
+		}
+		if _, err := t.exec(insertEvent+eventMarks, runID, last, session, sessionSeq, t.now, e.Type, string(data)); err != nil {
 			return err
 		}
 	}

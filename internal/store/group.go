@@ -19,8 +19,8 @@ type member struct {
 	new  []runs.Event
 }
 
-// groupSize is how many writes of the lane of events share a commit at most.
-const groupSize = 64
+// groupSize is how many writes of the lane of events share a commit at most: as many as the windows of a thousand runs that end on one beat.
+const groupSize = 512
 
 // write hands a member to the writer and waits for its commit.
 func (l *liteDB) write(ctx context.Context, ln lane, do func(*tx) error) error {
@@ -141,24 +141,17 @@ func (l *liteDB) gather(group []*member, g *gathering) (_ []*member, bulk *membe
 
 // commit runs the members of a group in one transaction. A member that fails rolls back to its savepoint and nothing else.
 func (l *liteDB) commit(group []*member) {
-	ctx := context.Background()
-	c := l.writer
-	c.wrote = false
+	l.writer.wrote = false
 	errs := make([]error, len(group))
-	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
-	for i := 0; err == nil && i < len(group); i++ {
-		errs[i], err = l.member(ctx, group[i], len(group) == 1)
+	err := errRepeat
+	if onlyLogs(group) {
+		err = l.transact(group, errs, false)
 	}
-	if err == nil && len(group) == 1 && errs[0] != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
-	} else if err == nil {
-		_, err = c.exec(ctx, "COMMIT")
-	}
-	if err != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be no transaction any more; the error is told to all members
+	if errors.Is(err, errRepeat) {
+		err = l.transact(group, errs, true)
 	}
 	l.full.Store(errors.Is(err, errFull))
-	if c.wrote {
+	if l.writer.wrote {
 		l.changes.Add(1)
 	}
 	var wake []string
@@ -180,23 +173,66 @@ func (l *liteDB) commit(group []*member) {
 	}
 }
 
-// member runs one write. its error is its own; broken is one of the whole transaction. A member that is alone needs no
-// savepoint: the transaction is its own.
-func (l *liteDB) member(ctx context.Context, m *member, alone bool) (its, broken error) {
+// errRepeat is told of a transaction that was rolled back and must be done again, each member behind a savepoint.
+var errRepeat = errors.New("a member failed without a savepoint")
+
+// transact does a group's transaction, with savepoints or without: without, a member that fails in the midst of its writes rolls all back.
+func (l *liteDB) transact(group []*member, errs []error, savepoints bool) error {
+	ctx := context.Background()
+	c := l.writer
+	var together *late
+	if !savepoints {
+		together = &l.late
+		together.rows = together.rows[:0]
+	}
+	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
+	for i := 0; err == nil && i < len(group); i++ {
+		errs[i], err = l.member(ctx, group[i], savepoints && len(group) > 1, together)
+		if !savepoints && err == nil && errs[i] != nil && !errors.Is(errs[i], runs.ErrFenced) && group[i].ctx.Err() == nil {
+			err = errRepeat
+		}
+	}
+	if err == nil && !savepoints && together.write(ctx, c) != nil {
+		err = errRepeat
+	}
+	if err == nil && len(group) == 1 && errs[0] != nil {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
+	} else if err == nil {
+		_, err = c.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be no transaction any more; the error is told to all members
+	}
+	return err
+}
+
+// onlyLogs tells whether a group has nothing but appends, which are refused before they write anything. They need no savepoints, and
+// pages that are not changed behind one need not be copied.
+func onlyLogs(group []*member) bool {
+	for _, m := range group {
+		if m.lane != laneLog && m.lane != laneHaste {
+			return false
+		}
+	}
+	return len(group) > 1
+}
+
+// member runs one write. its error is its own; broken is one of the whole transaction.
+func (l *liteDB) member(ctx context.Context, m *member, savepoint bool, together *late) (its, broken error) {
 	if err := m.ctx.Err(); err != nil {
 		return err, nil
 	}
 	c := l.writer
-	if !alone {
+	if savepoint {
 		if _, err := c.exec(ctx, "SAVEPOINT member"); err != nil {
 			return nil, err
 		}
 	}
-	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro(), recent: l.recent}
+	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro(), recent: l.recent, late: together}
 	if its = guarded(m.do, t); its == nil {
 		m.wake, m.new = t.wake, t.new
 	}
-	if alone {
+	if !savepoint {
 		return its, nil
 	}
 	if its != nil {

@@ -12,15 +12,18 @@ import (
 // later what it wrote: this is a read that need not ask the database.
 type recent struct {
 	mu   sync.Mutex
-	ring [512]fresh
+	ring [4096]fresh
 	n    int // entries ever made
+	// last are the newest entries of runs, by their numbers from 1; each leads to the one before it.
+	last map[string]int
 	// heads are the last seqs of runs outside sessions that were written to; another replica may have written behind them.
 	heads map[string]int64
 }
 
 type fresh struct {
 	runs.Event
-	born time.Time
+	born   time.Time
+	before int // the entry of the run before this one; 0: none
 }
 
 const (
@@ -40,6 +43,9 @@ func (r *recent) add(events []runs.Event) {
 	if r.heads == nil || len(r.heads) > maxHeads {
 		r.heads = map[string]int64{}
 	}
+	if r.last == nil {
+		r.last = map[string]int{}
+	}
 	for _, e := range events {
 		if e.SessionID == "" {
 			r.heads[e.RunID] = e.Seq
@@ -50,8 +56,13 @@ func (r *recent) add(events []runs.Event) {
 		if len(e.Data) > recentSize {
 			continue
 		}
-		r.ring[r.n%len(r.ring)] = fresh{e, now}
+		place := &r.ring[r.n%len(r.ring)]
+		if old := r.n + 1 - len(r.ring); old > 0 && r.last[place.RunID] == old {
+			delete(r.last, place.RunID)
+		}
 		r.n++
+		*place = fresh{e, now, r.last[e.RunID]}
+		r.last[e.RunID] = r.n
 	}
 }
 
@@ -60,9 +71,10 @@ func (r *recent) after(runID string, seq int64, limit int) (list []runs.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := false
-	for i := r.n - 1; i >= max(0, r.n-len(r.ring)) && !first; i-- {
-		e := &r.ring[i%len(r.ring)]
-		if e.RunID != runID || e.Seq <= seq {
+	for n := r.last[runID]; n > max(0, r.n-len(r.ring)) && !first; {
+		e := &r.ring[(n-1)%len(r.ring)]
+		n = e.before
+		if e.Seq <= seq { // commits of a run may come here out of order
 			continue
 		}
 		if time.Since(e.born) > recentAge {
@@ -74,7 +86,7 @@ func (r *recent) after(runID string, seq int64, limit int) (list []runs.Event) {
 	if !first {
 		return nil
 	}
-	slices.SortFunc(list, func(a, b runs.Event) int { return int(a.Seq - b.Seq) }) // commits of a run may come here out of order
+	slices.SortFunc(list, func(a, b runs.Event) int { return int(a.Seq - b.Seq) })
 	for i, e := range list {
 		if e.Seq != seq+1+int64(i) {
 			list = list[:i]
@@ -101,5 +113,6 @@ func (r *recent) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.ring[:])
+	clear(r.last)
 	r.n = 0
 }

@@ -206,7 +206,11 @@ func scanFence(row scanner) (f fence, err error) {
 
 // Append meets runs.Queue.
 func (s *Store) Append(ctx context.Context, l runs.Lease, events ...runs.NewEvent) (last int64, err error) {
-	err = s.write(ctx, laneLog, func(t *tx) error {
+	lane := laneLog
+	if runs.Haste(ctx) {
+		lane = laneHaste
+	}
+	err = s.write(ctx, lane, func(t *tx) error {
 		last, err = t.appendHeld(l, events)
 		return err
 	})

@@ -26,6 +26,7 @@ type liteDB struct {
 	writer  *liteConn
 	bus     *runs.LocalBus
 	recent  *recent
+	late    late // of the writer
 
 	changes      atomic.Int64 // commits that changed documents
 	full         atomic.Bool  // the last write found no space on the disk
@@ -75,6 +76,10 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	err = l.writer.open(ctx, db)
 	if err == nil {
 		_, err = l.writer.exec(ctx, "PRAGMA cache_size(-16000)") // KiB; readers have 2,000 each
+	}
+	if err == nil {
+		// Pages, 32 MiB in all: logs change the same pages with nearly every commit, and what is moved seldom is moved once.
+		_, err = l.writer.exec(ctx, "PRAGMA wal_autocheckpoint(8000)")
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())

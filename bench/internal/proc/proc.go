@@ -208,6 +208,23 @@ func (s *Server) Peak(do func()) (own, all float64) {
 	}
 }
 
+// Settled is the server's resident memory once it sinks no more: idle memory is given back in time. It waits two minutes at most.
+func (s *Server) Settled() float64 {
+	low, quiet := 0.0, 0
+	for range 120 {
+		time.Sleep(time.Second)
+		own, _ := s.RSS()
+		if quiet++; low == 0 || own < low*.99 {
+			low, quiet = own, 0
+		}
+		if quiet == 40 {
+			break
+		}
+	}
+	own, _ := s.RSS()
+	return own
+}
+
 // Wait asks until the address answers 200.
 func Wait(url string) {
 	for range 15000 {

@@ -34,6 +34,16 @@ func monthOf(s string) int {
 	return strings.Index("janfebmaraprmayjunjulaugsepoctnovdec", strings.ToLower(s[:3]))/3 + 1
 }
 
+// hasMonth tells whether monthOnly may find something.
+func hasMonth(text string) bool {
+	for _, name := range []string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"} {
+		if strings.Contains(text, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // datesOf finds the dates of a text, the fullest reading of each place.
 func datesOf(text string) []date {
 	var found []date
@@ -59,24 +69,31 @@ func datesOf(text string) []date {
 		v, _ := strconv.Atoi(group(m, k))
 		return v
 	}
-	for _, m := range isoDate.FindAllStringSubmatchIndex(text, -1) {
+	all := func(pattern *regexp.Regexp, may bool) [][]int {
+		if !may {
+			return nil
+		}
+		return pattern.FindAllStringSubmatchIndex(text, -1)
+	}
+	digits := strings.ContainsAny(text, "0123456789") // few sentences have one, and patterns are slow
+	for _, m := range all(isoDate, digits) {
 		if y := number(m, 1); y >= 1000 && y < 2200 && number(m, 2) > 0 {
 			add(date{year: y, month: number(m, 2), day: number(m, 3)}, m)
 		}
 	}
-	for _, m := range koDate.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range all(koDate, digits) {
 		add(date{year: number(m, 1), month: number(m, 2), day: number(m, 3)}, m)
 	}
-	for _, m := range dayMonth.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range all(dayMonth, digits) {
 		add(date{year: number(m, 3), month: monthOf(group(m, 2)), day: number(m, 1)}, m)
 	}
-	for _, m := range monthDay.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range all(monthDay, digits) {
 		add(date{year: number(m, 3), month: monthOf(group(m, 1)), day: number(m, 2)}, m)
 	}
-	for _, m := range monthYear.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range all(monthYear, digits) {
 		add(date{year: number(m, 2), month: monthOf(group(m, 1))}, m)
 	}
-	for _, m := range monthOnly.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range all(monthOnly, hasMonth(text)) {
 		add(date{month: monthOf(group(m, 1))}, m)
 	}
 	for _, m := range weekday.FindAllStringSubmatchIndex(text, -1) {
