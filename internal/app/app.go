@@ -246,13 +246,17 @@ func (a *App) build(ctx context.Context, server bool) error {
 			return false, 0, 0
 		})
 	}
+	sessions, err := a.sessions()
+	if err != nil {
+		return err
+	}
 	site, err := web.New(cfg.App.Name)
 	if err != nil {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Sessions: session.New(a.store.Sessions()), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Sessions: sessions, Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
@@ -260,6 +264,20 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Health: a.health, Metrics: a.metrics, Log: a.log,
 	}, site.Mount)
 	return err
+}
+
+// sessions makes the room of sessions, with the operator's profiles.
+func (a *App) sessions() (*session.Service, error) {
+	list, err := config.LoadProfiles(a.cfg.Storage.Data)
+	if err != nil {
+		return nil, err
+	}
+	profiles := make([]session.Profile, len(list))
+	for i, p := range list {
+		profiles[i] = session.Profile{Name: p.Name, Title: p.Title, Description: p.Description, Provider: p.Provider, Model: p.Model, Persona: p.Persona,
+			Settings: session.Settings{Language: p.Language, Tone: p.Tone, Audience: p.Audience, Words: p.Words, Web: p.Web}}
+	}
+	return session.New(a.store.Sessions(), profiles...), nil
 }
 
 // openModels makes the catalogue of models, and the embedder if it is one of a service.
