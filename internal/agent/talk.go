@@ -11,6 +11,7 @@ import (
 	"byline/internal/draft"
 	"byline/internal/fault"
 	"byline/internal/ident"
+	"byline/internal/llm"
 	"byline/internal/runs"
 	"byline/internal/session"
 )
@@ -168,7 +169,7 @@ func (t *talking) doChat(ctx context.Context) (string, []runs.NewEvent, error) {
 	w := writing{ID: pieceID, Shown: 1}
 	stage := t.newStage([]writing{w})
 	p := t.newPen(section{}, func(text string) error { return stage.say(ctx, 0, text) })
-	if err := t.compose(ctx, "chat", request, p.write); err != nil {
+	if err := t.converse(ctx, request, p.write); err != nil {
 		return "", nil, err
 	}
 	if err := p.end(); err != nil {
@@ -180,6 +181,36 @@ func (t *talking) doChat(ctx context.Context) (string, []runs.NewEvent, error) {
 	}
 	t.talk.Said = strings.TrimSpace(w.Text)
 	return nodeFinish, p.complaints(""), nil
+}
+
+// maxTools is how often a model may ask for tools before it has to answer.
+const maxTools = 8
+
+// converse has the model talk, with the tools of the installation if there are any. What a tool says is material, as a source is.
+func (t *talking) converse(ctx context.Context, q llm.Request, write func(string) error) error {
+	for n := 1; ; n++ {
+		var err error
+		if q.Tools = nil; n <= maxTools {
+			if q.Tools, err = t.writer.Offered(ctx); err != nil {
+				return err
+			}
+		}
+		if len(q.Tools) == 0 {
+			return t.compose(ctx, fmt.Sprintf("chat/%d", n), q, write)
+		}
+		a, err := t.call(ctx, fmt.Sprintf("chat/tool/%d", n), q, write)
+		if err != nil || len(a.Calls) == 0 {
+			return err
+		}
+		q.Messages = append(slices.Clone(q.Messages), llm.Message{Role: llm.Assistant, Content: a.Text, Calls: a.Calls})
+		for i, c := range a.Calls {
+			out, err := t.writer.UseTool(ctx, t.job, fmt.Sprintf("%schat/use/%d/%d", t.prefix, n, i+1), c)
+			if err != nil {
+				return err
+			}
+			q.Messages = append(q.Messages, llm.Message{Role: llm.Result, CallID: c.ID, Content: material(out.Text)})
+		}
+	}
 }
 
 func (t *talking) language() string {

@@ -227,6 +227,7 @@ func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(s
 			if d.Finish != "" {
 				a.Finish = d.Finish
 			}
+			a.Calls = append(a.Calls, d.Calls...)
 			if d.Text == "" {
 				continue
 			}

@@ -210,7 +210,11 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err := a.openTools(); err != nil {
 		return err
 	}
-	drafts, sessions := draft.New(a.store.Drafts(), a.store), session.New(a.store.Sessions())
+	drafts := draft.New(a.store.Drafts(), a.store)
+	sessions, err := a.sessions()
+	if err != nil {
+		return err
+	}
 	writing := agent.Options{Versions: a.store.Drafts(), Proposals: drafts, Drafting: drafts, Sessions: sessions, Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web,
 		Parallel: min(cfg.Writing.Writers, 4), Busy: cfg.Storage.Workers, Flag: cfg.Writing.Unsupported == "flag"}
 	if cfg.Writing.Judge {
@@ -276,6 +280,20 @@ func (a *App) build(ctx context.Context, server bool) error {
 		Health: a.health, Metrics: a.metrics, Log: a.log,
 	}, site.Mount)
 	return err
+}
+
+// sessions makes the room of sessions, with the operator's profiles.
+func (a *App) sessions() (*session.Service, error) {
+	list, err := config.LoadProfiles(a.cfg.Storage.Data)
+	if err != nil {
+		return nil, err
+	}
+	profiles := make([]session.Profile, len(list))
+	for i, p := range list {
+		profiles[i] = session.Profile{Name: p.Name, Title: p.Title, Description: p.Description, Provider: p.Provider, Model: p.Model, Persona: p.Persona,
+			Settings: session.Settings{Language: p.Language, Tone: p.Tone, Audience: p.Audience, Words: p.Words, Web: p.Web}}
+	}
+	return session.New(a.store.Sessions(), profiles...), nil
 }
 
 // openModels makes the catalogue of models, and the embedder if it is one of a service.

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"byline/internal/config"
 	"byline/internal/ident"
 	"byline/internal/runs"
 	"byline/internal/session"
@@ -45,7 +48,12 @@ func (p parrot) Handle(ctx context.Context, j *runs.Job) (any, error) {
 // openTalk is a system with somebody who answers in sessions.
 func openTalk(t *testing.T) *system {
 	t.Helper()
-	s := open(t, t.TempDir(), "BYLINE_REGISTRATION=open")
+	dir := t.TempDir()
+	const profile = "[[profile]]\nname = 'press'\npersona = 'You write for the press.'\nwords = 90\n"
+	if err := os.WriteFile(filepath.Join(dir, config.ProfilesFileName), []byte(profile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir, "BYLINE_REGISTRATION=open")
 	st := s.app.Store()
 	w := runs.NewWorker(st, st.Bus(), runs.WorkerOptions{Handlers: map[runs.Kind]runs.Handler{runs.KindChat: {Do: parrot{st.Sessions()}.Handle, Limit: 4}}})
 	w.Start()
@@ -268,6 +276,10 @@ func TestSessionSettingsStateAndElements(t *testing.T) {
 	bob := s.register("bob@example.org")
 	bobs := bob.document("a.txt", "Some words that are worth a file.")
 	bob.problem(404, "not_found", "POST", "/api/v1/blog/generate", obj{"document_ids": []string{bobs}, "session_id": id})
+	pressed := ann.want(201, "POST", "/api/v1/sessions", obj{"profile": "press"})
+	if words := ann.want(200, "GET", pressed.header.Get("Location")+"/settings", nil).num("values", "words"); words != 90 {
+		t.Errorf("a profile of the operator's begins with %d words", words)
+	}
 	for _, list := range []string{"profiles", "starters", "commands"} {
 		if l := ann.want(200, "GET", "/api/v1/"+list, nil); l.num("total") < 3 || len(l.list(list)) != l.num("total") {
 			t.Errorf("%s %s", list, l.raw)

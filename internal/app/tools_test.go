@@ -43,7 +43,7 @@ func TestToolServersAreWrong(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "mcp.json"), []byte(`{"mcpServers": {"weather": {}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, setting := range []string{"DEBUG=false", "BYLINE_MCP_SERVERS=" + filepath.Join(dir, "none.json")} {
+	for _, setting := range []string{"DEBUG=false"} {
 		cfg, _, err := config.Load(config.Sources{Environ: []string{"BYLINE_DATA=" + dir, "DEFAULT_LLM_PROVIDER=offline", setting}, Dir: t.TempDir()})
 		if err != nil {
 			t.Fatal(err)

@@ -114,7 +114,6 @@ type Models struct {
 	UserBudget        Budget        `env:"BYLINE_LLM_BUDGET_USER" doc:"What one user may use in a calendar month (UTC)."`
 	WorkspaceBudget   Budget        `env:"BYLINE_LLM_BUDGET_WORKSPACE" doc:"What one workspace may use in a month."`
 	MonthBudget       Budget        `env:"BYLINE_LLM_BUDGET_MONTH" doc:"What everybody together may use in a month."`
-	MCPServers        string        `env:"BYLINE_MCP_SERVERS" doc:"File with the servers of the Model Context Protocol whose tools the agent may use. Empty: mcp.json in BYLINE_DATA, if it is there."`
 	Prices            string        `env:"BYLINE_PRICES" doc:"File with what models cost. Empty: prices.toml in BYLINE_DATA, which is made at the first start and read again when it changes."`
 }
 

@@ -57,7 +57,7 @@ func Load(path string) ([]Server, error) {
 	}
 	list, err := Parse(data)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "mcp_servers", "The file %s of BYLINE_MCP_SERVERS cannot be used: %v.", path, err)
+		return nil, fault.New(fault.Invalid, "mcp_servers", "The file %s with servers of tools cannot be used: %v.", path, err)
 	}
 	return list, nil
 }
