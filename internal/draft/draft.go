@@ -44,10 +44,12 @@ type Draft struct {
 // Cause says how a version came to be.
 type Cause string
 
-// The causes that exist so far.
+// The causes.
 const (
 	CauseGenerate Cause = "generate"
 	CauseEdit     Cause = "edit"
+	CauseRefine   Cause = "refine"
+	CauseRestore  Cause = "restore" // undone, done again, or taken from an older version
 )
 
 // Version is one state of a draft. Versions are only ever added.
@@ -79,16 +81,17 @@ const (
 
 // Citation ties a claim of a version to the places that support it. It is data beside the text, never in it.
 type Citation struct {
-	ID      string
-	Claim   Claim
-	Verdict Verdict
-	Spans   []Span
+	ID      string  `json:"id"`
+	Claim   Claim   `json:"claim"`
+	Verdict Verdict `json:"verdict"`
+	Spans   []Span  `json:"spans"`
 }
 
 // Claim is a sentence of the version that states something.
 type Claim struct {
-	Start, End int // UTF-8 byte offsets in the version's content
-	Text       string
+	Start int    `json:"start"` // UTF-8 byte offsets in the version's content
+	End   int    `json:"end"`
+	Text  string `json:"text"`
 }
 
 // Verdict says whether the spans support the claim.

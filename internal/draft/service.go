@@ -23,12 +23,16 @@ type Documents interface {
 // Service begins, changes and exports drafts. It is safe for concurrent use.
 type Service struct {
 	Store
+	Changes
 	documents Documents
 }
 
 // New makes a service.
-func New(store Store, documents Documents) *Service {
-	return &Service{Store: store, documents: documents}
+func New(store interface {
+	Store
+	Changes
+}, documents Documents) *Service {
+	return &Service{Store: store, Changes: store, documents: documents}
 }
 
 // Generate creates a draft and the run that writes it. All documents must be there and complete.

@@ -25,6 +25,7 @@ const (
 	KindProcess  Kind = "process"  // a document: extract, chunk, index
 	KindSnapshot Kind = "snapshot" // a document that a run found on the web and waits for: as process, with places of its own
 	KindGenerate Kind = "generate" // a draft
+	KindRefine   Kind = "refine"   // a draft: a proposal of what was asked for
 	KindSync     Kind = "sync"     // a search engine outside: send it what it lacks of the workspace
 )
 
@@ -124,6 +125,7 @@ const (
 	EventVerified      = "claim.verified"
 	EventToolCalled    = "tool.called"
 	EventToolCompleted = "tool.completed"
+	EventProposal      = "proposal.ready"
 	EventVersion       = "version.created"
 	EventUsage         = "usage"
 	EventNotice        = "notice"

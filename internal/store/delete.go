@@ -41,7 +41,7 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 		if _, err := t.exec(`DELETE FROM judgement WHERE id IN (SELECT judgement_id FROM judgement_document WHERE document_id = ?)`, id); err != nil {
 			return err
 		}
-		if left.Drafts, err = t.orphanQuotes(id, purgeQuotes); err != nil {
+		if left.Drafts, err = t.orphanQuotes(ws, id, purgeQuotes); err != nil {
 			return err
 		}
 		return t.discard(ws, trashDocument, id, 0, blob)
@@ -54,7 +54,7 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 
 // orphanQuotes marks what quotes a document that goes away, and tells which drafts do. The workspace is held, so that the
 // citations of two documents that go at once are changed one after the other.
-func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, error) {
+func (t *tx) orphanQuotes(ws ident.Workspace, documentID string, purge bool) ([]document.DraftRef, error) {
 	const quoting = `citation_document q JOIN citation c ON c.id = q.citation_id`
 	list, err := all(t, func(row scanner) (r document.DraftRef, err error) {
 		err = row.Scan(&r.ID, &r.Title)
@@ -70,17 +70,7 @@ func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, e
 		return nil, err
 	}
 	for _, c := range citations {
-		for i := range c.Spans {
-			if sp := &c.Spans[i]; sp.DocumentID == documentID {
-				if sp.Gone = true; purge {
-					sp.Quote, sp.Title, sp.Before, sp.After = "", "", "", ""
-				}
-			}
-		}
-		if purge {
-			c.Claim.Text = ""
-			c.Verdict.Reasons, c.Verdict.Missing, c.Verdict.Evidence = nil, nil, nil // they have words of the text too
-		}
+		orphan(&c, documentID, purge)
 		verdict, spans, err := encodeCitation(c)
 		if err != nil {
 			return nil, fmt.Errorf("citation %s: %w", c.ID, err)
@@ -89,6 +79,8 @@ func (t *tx) orphanQuotes(documentID string, purge bool) ([]document.DraftRef, e
 			return nil, err
 		}
 	}
-	_, err = t.exec(`DELETE FROM citation_document WHERE document_id = ?`, documentID)
-	return list, err
+	if _, err = t.exec(`DELETE FROM citation_document WHERE document_id = ?`, documentID); err != nil {
+		return nil, err
+	}
+	return list, t.orphanProposals(ws, documentID, purge)
 }

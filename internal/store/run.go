@@ -281,7 +281,9 @@ func (t *tx) settle(r runs.Run, status runs.Status, f runs.Failure) error {
 	case subjectDocument:
 		return t.settleDocument(r, status, f)
 	case subjectDraft:
-		return t.settleDraft(r, status)
+		if r.Kind == runs.KindGenerate { // others leave a draft as it is
+			return t.settleDraft(r, status)
+		}
 	}
 	return nil
 }
@@ -423,15 +425,26 @@ func (t *tx) unsettle(r runs.Run) error {
 	if r.Subject.Type == subjectEngine {
 		return nil
 	}
+	if r.Subject.Type == subjectDraft && r.Kind != runs.KindGenerate {
+		_, err := t.draft(r.Workspace, r.Subject.ID)
+		if isMissing(err) {
+			err = subjectGone(r)
+		}
+		return err
+	}
 	query := `UPDATE document SET status = 'pending', error_code = '', error = '', run_id = ?, updated_at = ? WHERE id = ?`
 	if r.Subject.Type == subjectDraft {
 		query = `UPDATE draft SET status = 'generating', run_id = ?, updated_at = ? WHERE id = ?`
 	}
 	n, err := t.exec(query, r.ID, t.now, r.Subject.ID)
 	if err == nil && n == 0 {
-		err = fault.New(fault.Conflict, "subject_gone", "The %s of this run was deleted.", r.Subject.Type)
+		err = subjectGone(r)
 	}
 	return err
+}
+
+func subjectGone(r runs.Run) error {
+	return fault.New(fault.Conflict, "subject_gone", "The %s of this run was deleted.", r.Subject.Type)
 }
 
 // Run meets runs.Admin.

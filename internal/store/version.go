@@ -90,12 +90,19 @@ func (t *tx) addVersion(d *draft.Draft, v draft.Version, run string) (draft.Vers
 		}
 		v.Parents = []string{parent}
 	}
+	var head int
+	if err := t.row(`SELECT undo_head FROM draft WHERE id = ?`, d.ID).Scan(&head); err != nil {
+		return draft.Version{}, err
+	}
 	d.Version++
 	v.ID, v.Number, v.CreatedAt = ident.New(), d.Version, timeOf(t.now)
 	_, err := t.exec(`INSERT INTO draft_version (id, draft_id, number, parents, author, cause, message, title, content, words, run_id,
-			created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		v.ID, d.ID, v.Number, encodeList(v.Parents), v.Author, v.Cause, v.Message, v.Title, v.Content, v.Words, run, t.now)
+			follows, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		v.ID, d.ID, v.Number, encodeList(v.Parents), v.Author, v.Cause, v.Message, v.Title, v.Content, v.Words, run, head, t.now)
 	if err != nil {
+		return draft.Version{}, err
+	}
+	if err := t.turn(d.ID, d.Version, nil); err != nil { // what was undone before cannot be done again after something new
 		return draft.Version{}, err
 	}
 	v.Citations, err = t.addCitations(d.Workspace, v.ID, v.Citations, run != "") // its readers know them by their ids already

@@ -121,6 +121,8 @@ CREATE TABLE draft (
     updated_at bigint NOT NULL,
     summary text DEFAULT ''::text NOT NULL,
     slug text DEFAULT ''::text NOT NULL,
+    undo_head bigint DEFAULT 0 NOT NULL,
+    redo text DEFAULT '[]'::text NOT NULL,
     CONSTRAINT draft_pkey PRIMARY KEY (id),
     CONSTRAINT draft_workspace_fkey FOREIGN KEY (workspace) REFERENCES workspace(id)
 );
@@ -140,6 +142,7 @@ CREATE TABLE draft_version (
     words bigint NOT NULL,
     run_id text DEFAULT ''::text NOT NULL,
     created_at bigint NOT NULL,
+    follows bigint DEFAULT 0 NOT NULL,
     CONSTRAINT draft_version_draft_id_fkey FOREIGN KEY (draft_id) REFERENCES draft(id) ON DELETE CASCADE,
     CONSTRAINT draft_version_draft_id_number_key UNIQUE (draft_id, number),
     CONSTRAINT draft_version_pkey PRIMARY KEY (id)
@@ -255,6 +258,23 @@ CREATE TABLE passage (
     CONSTRAINT passage_pkey PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX passage_document ON passage USING btree (document_id, generation, ord);
+
+CREATE TABLE proposal (
+    id text NOT NULL,
+    draft_id text NOT NULL,
+    run_id text DEFAULT ''::text NOT NULL,
+    base_version bigint NOT NULL,
+    author text DEFAULT ''::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
+    hunks text NOT NULL,
+    status text NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT proposal_draft_id_fkey FOREIGN KEY (draft_id) REFERENCES draft(id) ON DELETE CASCADE,
+    CONSTRAINT proposal_pkey PRIMARY KEY (id)
+);
+CREATE INDEX proposal_draft ON proposal USING btree (draft_id, id);
 
 CREATE TABLE refresh_token (
     hash text NOT NULL,

@@ -114,7 +114,7 @@ CREATE TABLE draft (
     run_id       TEXT NOT NULL DEFAULT '',
     created_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL
-, summary TEXT NOT NULL DEFAULT '', slug TEXT NOT NULL DEFAULT '');
+, summary TEXT NOT NULL DEFAULT '', slug TEXT NOT NULL DEFAULT '', undo_head BIGINT NOT NULL DEFAULT 0, redo TEXT NOT NULL DEFAULT '[]');
 
 CREATE INDEX draft_workspace ON draft (workspace, id);
 
@@ -131,7 +131,7 @@ CREATE TABLE draft_version (
     content    TEXT NOT NULL,
     words      BIGINT NOT NULL,
     run_id     TEXT NOT NULL DEFAULT '', -- of the run that wrote it
-    created_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, follows BIGINT NOT NULL DEFAULT 0,
     UNIQUE (draft_id, number)
 );
 
@@ -248,6 +248,22 @@ CREATE TABLE passage (
 );
 
 CREATE UNIQUE INDEX passage_document ON passage (document_id, generation, ord);
+
+CREATE TABLE proposal (
+    id           TEXT PRIMARY KEY,
+    draft_id     TEXT NOT NULL REFERENCES draft (id) ON DELETE CASCADE,
+    run_id       TEXT NOT NULL DEFAULT '',
+    base_version BIGINT NOT NULL,
+    author       TEXT NOT NULL DEFAULT '',
+    reason       TEXT NOT NULL DEFAULT '',
+    title        TEXT NOT NULL DEFAULT '', -- the new one with its state, as JSON
+    hunks        TEXT NOT NULL,            -- with their states and citations, as JSON
+    status       TEXT NOT NULL,
+    version      BIGINT NOT NULL DEFAULT 0, -- that accepting it made last
+    created_at   BIGINT NOT NULL
+);
+
+CREATE INDEX proposal_draft ON proposal (draft_id, id);
 
 CREATE TABLE refresh_token (
     hash       TEXT PRIMARY KEY, -- hex SHA-256
