@@ -55,6 +55,7 @@ type Models interface {
 // Options are what a Writer needs.
 type Options struct {
 	Versions  Versions
+	Proposals Proposals // of refinements
 	Documents Documents
 	Searcher  Searcher
 	Models    Models // nil: none

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"byline/internal/runs"
 )
@@ -24,7 +25,7 @@ func OnceIn(ctx context.Context, kept map[string]Kept, key string, out any, do f
 }
 
 // CheckGraphs checks the graphs of the house.
-func CheckGraphs() error { return postGraph.Check() }
+func CheckGraphs() error { return errors.Join(postGraph.Check(), refineGraph.Check()) }
 
 // Prompt fills a prompt in.
 func Prompt(name string, data any) (string, error) { return prompt(name, data) }

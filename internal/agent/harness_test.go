@@ -118,11 +118,12 @@ func openWith(t *testing.T, models agent.Models) *desk {
 		string(extract.PlainText): reads(extract.Plain),
 		string(extract.PDF):       paged,
 	}, func(context.Context) ([]embed.Embedder, error) { return nil, nil })
-	d.writer = agent.New(agent.Options{Versions: d, Documents: s, Searcher: d, Models: models})
+	d.writer = agent.New(agent.Options{Versions: d, Proposals: d.drafts, Documents: s, Searcher: d, Models: models})
 	d.worker = runs.NewWorker(queue{s, &d.hooks}, s.Bus(), runs.WorkerOptions{
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
 			runs.KindGenerate: {Do: d.writer.Handle, Limit: 2},
+			runs.KindRefine:   {Do: d.writer.HandleRefine, Limit: 2},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },
 	})

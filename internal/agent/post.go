@@ -34,7 +34,7 @@ var postGraph = Graph[*round]{Name: "post", Nodes: []Node[*round]{
 
 // Graphs are all graphs, for the documentation: name and Mermaid source.
 func Graphs() []struct{ Name, Mermaid string } {
-	return []struct{ Name, Mermaid string }{{postGraph.Name, postGraph.Mermaid()}}
+	return []struct{ Name, Mermaid string }{{postGraph.Name, postGraph.Mermaid()}, {refineGraph.Name, refineGraph.Mermaid()}}
 }
 
 // post is the state of a post: what its nodes hand on, and all that is kept of it between them.

@@ -38,7 +38,7 @@ func ask(purpose, system string, systemData any, user string, userData any) (llm
 }
 
 // fences are the marks that tell material from instructions; in the material itself they are made plain text.
-var fences = regexp.MustCompile(`(?i)<(/?\s*(?:passage|source)\b)`)
+var fences = regexp.MustCompile(`(?i)<(/?\s*(?:passage|source|block)\b)`)
 
 // material makes a text of a source fit to stand between fences.
 func material(text string) string {

@@ -32,6 +32,7 @@ type claim struct {
 	Text    string        `json:"text"`
 	Spans   []draft.Span  `json:"spans"`
 	Verdict draft.Verdict `json:"verdict"`
+	Kept    bool          `json:"kept,omitempty"` // it is an older version's, or a person's own, and not to be judged
 
 	extracted
 }

@@ -165,6 +165,14 @@ func head(s string, n int) string {
 	return s[:n]
 }
 
+// Weight says how central a unit is among those of its source; units that no post would take have the least.
+func (s *Survey) Weight(unit int) float64 {
+	if u := s.Units[unit]; !u.outside {
+		return u.score
+	}
+	return 0
+}
+
 // Quote is the text of a unit as it stands in its source.
 func (s *Survey) Quote(unit int) string {
 	u := s.Units[unit]
