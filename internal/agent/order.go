@@ -84,9 +84,10 @@ const (
 	unitsOf   = `(words?|characters?|chars?|letters?|%|per ?cent)`
 	koUnits   = `(단어|어절|글자|자|%|퍼센트|프로)`
 	wholePost = `(?:it|this|everything|all|(?:the|this|my) (?:whole |entire )?(?:post|draft|text|article|blog post|blog))`
-	koPost    = `(?:(?:이 |전체 )?(?:글|초안|본문|문서|전체)(?:을|를|이|은|는)? )?`
-	koEnd     = `[가-힣\s]*`
-	koObject  = `\s*(?:을|를|은|는|이|가)?\s+`
+	koEnd     = `[가-힣]{0,5}(?:\s*(?:써|적어|줄여|줄이|다뤄|설명해|해|하|만들어|바꿔|고쳐|넣어|빼|버려))?` +
+		`(?:\s*(?:줘요?|줄래요?|주세요|주십시오|주시기|주시겠어요|바랍니다|바라|부탁해요?|부탁드립니다|부탁합니다|좋겠다|좋겠어요?|싶어요?))*`
+	koPart   = `(?:(.+?)\s*(?:을|를|은|는|이|가)\s+)?`
+	koObject = `\s*(?:을|를|은|는|이|가)\s+`
 )
 
 // of is the target of an order, without words for the whole draft.
@@ -151,17 +152,17 @@ var grammars = []grammar{
 	says(`(?:shorten|condense|trim|tighten|abridge)(?: (.+?))??( (?:by )?(?:a lot|a (?:little )?bit|a little|slightly|much))?`, func(m []string) (order, bool) {
 		return order{do: shorten, target: of(m[1]), n: shorter(m[2]), unit: "share"}, true
 	}),
-	says(`(?:(.+?)`+koObject+`)?([\d,]+) ?`+koUnits+` ?(?:정도)?(?:로|까지|이내로|이하로|내로)`+koEnd, func(m []string) (order, bool) {
+	says(koPart+`([\d,]+) ?`+koUnits+` ?(?:정도)?(?:로|까지|이내로|이하로|내로)`+koEnd, func(m []string) (order, bool) {
 		o, ok := length(m[2], m[3])
 		o.target = of(m[1])
 		return o, ok
 	}),
-	says(`(?:(.+?)`+koObject+`)?([\d,]+) ?`+koUnits+` ?(?:정도|만큼)? ?(?:더 )?(?:줄이|줄여|짧게)`+koEnd, func(m []string) (order, bool) {
+	says(koPart+`([\d,]+) ?`+koUnits+` ?(?:정도|만큼)? ?(?:더 )?(?:줄이|줄여|짧게)`+koEnd, func(m []string) (order, bool) {
 		o, ok := length(m[2], m[3])
 		o.target, o.n = of(m[1]), -o.n
 		return o, ok
 	}),
-	says(`(?:(.+?)`+koObject+`)?((?:훨씬 |조금 |약간 |많이 |절반으로 |반으로 )?)(?:더 )?(?:짧게|짧은|줄이|줄여|간결하게|간략하게|간단하게|요약)`+koEnd, func(m []string) (order, bool) {
+	says(koPart+`((?:훨씬 |조금 |약간 |많이 |절반으로 |반으로 )?)(?:더 )?(?:짧게|짧은|줄이|줄여|간결하게|간략하게|간단하게|요약)`+koEnd, func(m []string) (order, bool) {
 		return order{do: shorten, target: of(m[1]), n: shorter(m[2]), unit: "share"}, true
 	}),
 	// places
@@ -228,19 +229,28 @@ func readOrders(text string, can func(order) bool) (done []order, left []string)
 			rest = strings.TrimSpace(rest[cut:])
 			continue
 		}
-		at := cuts[len(cuts)-1]
-		for _, c := range cuts {
-			if strong.MatchString(rest[c[0]:c[1]]) && !inQuotes(rest, c[0]) {
-				at = c
-				break
-			}
-		}
+		at := unclear(rest, cuts)
 		if piece := strings.Trim(rest[:at[0]], " ,;.!"); piece != "" && strings.Trim(strings.ToLower(piece), " ") != "please" {
 			left = append(left, piece)
 		}
 		rest = strings.TrimSpace(rest[at[1]:])
 	}
 	return done, left
+}
+
+// unclear is the cut behind the first piece of a text that cannot be done: the shortest order that can be read, else what ends with a sign.
+func unclear(rest string, cuts [][]int) []int {
+	for _, c := range cuts {
+		if !inQuotes(rest, c[0]) && len(readOrder(rest[:c[0]])) > 0 {
+			return c
+		}
+	}
+	for _, c := range cuts {
+		if strong.MatchString(rest[c[0]:c[1]]) && !inQuotes(rest, c[0]) {
+			return c
+		}
+	}
+	return cuts[len(cuts)-1]
 }
 
 // longest finds the longest begin of a text that can be done, and where it ends.

@@ -264,8 +264,12 @@ func isApparatus(title string) bool {
 }
 
 func (o *outline) ofKind(kind string, within stretch) (list []int) {
+	skipped := false // what tells of the sources is no part that one counts
 	for i := within.from; i < within.to; i++ {
-		if string(o.blocks[i].Kind) == kind {
+		if o.blocks[i].Kind == textdiff.Heading && i > within.from {
+			skipped = isApparatus(headingText(o.blocks[i].Body(o.content)))
+		}
+		if !skipped && string(o.blocks[i].Kind) == kind {
 			list = append(list, i)
 		}
 	}
@@ -310,7 +314,9 @@ func (o *outline) byName(name string, _ bool) (t target, ok bool) {
 		return t, false
 	}
 	kind := kindOf(noun)
-	what = unquoted(strings.TrimSpace(what))
+	if what = unquoted(strings.TrimSpace(what)); article.ReplaceAllString(what+" ", "") == "" {
+		return t, false
+	}
 	if s, found := o.section(what); found {
 		if kind == "section" {
 			return target{blocks: run(s.from, s.to)}, true

@@ -199,8 +199,12 @@ func (d *desk) citedFrom(doc, source, text string, more ...string) string {
 	if _, err := d.store.Cancel(ctx, ident.Local, dr.RunID); err != nil {
 		d.t.Fatal(err)
 	}
+	dr, err = d.drafts.Draft(ctx, ident.Local, dr.ID) // its run may have written something
+	if err != nil {
+		d.t.Fatal(err)
+	}
 	title := "Post"
-	if _, err := d.store.Drafts().Save(ctx, ident.Local, dr.ID, 0, draft.Edit{Title: &title, Content: &text, Citations: citations}); err != nil {
+	if _, err := d.store.Drafts().Save(ctx, ident.Local, dr.ID, dr.Version, draft.Edit{Title: &title, Content: &text, Citations: citations}); err != nil {
 		d.t.Fatal(err)
 	}
 	return dr.ID
