@@ -204,7 +204,8 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}, a.spaces.Wanted)
 	documents := document.New(a.store, a.blobs, document.Limits{Bytes: cfg.Documents.MaxUploadSize, Extensions: cfg.Documents.AllowedExtensions})
 	a.web = webside.search(ingest.NewSnapshots(documents, a.store.Bus()), a.store)
-	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web,
+	drafts := draft.New(a.store.Drafts(), a.store)
+	writer := agent.New(agent.Options{Versions: a.store.Drafts(), Proposals: drafts, Documents: a.store, Searcher: searcher, Models: a.models.catalog, Web: a.web,
 		Parallel: min(cfg.Writing.Writers, 4), Busy: cfg.Storage.Workers, Flag: cfg.Writing.Unsupported == "flag"})
 	if cfg.Writing.Judge {
 		writer.Judgements = a.store
@@ -215,6 +216,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindSnapshot: {Do: pipeline.Handle, Limit: cfg.Storage.Workers},
 			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Writing.Writers},
+			runs.KindRefine:   {Do: writer.HandleRefine, Limit: cfg.Writing.Writers},
 			runs.KindSync:     {Do: a.feed.Handle, Limit: cfg.Storage.Workers},
 		},
 		Ended: func(r runs.Run, st runs.Status) {
@@ -251,7 +253,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: draft.New(a.store.Drafts(), a.store), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},

@@ -196,6 +196,15 @@ func staleProposal(p Proposal, s stuck) error {
 // accepting works out what accepting comes to. Neither a decision nor what is stuck: all was accepted before. Both: nothing that is open
 // fits, and the decision says so.
 func (s *Service) accepting(ctx context.Context, ws ident.Workspace, draftID, id string, hunks []string, author string) (Proposal, *Decision, *stuck, error) {
+	d, err := s.Draft(ctx, ws, draftID)
+	if err != nil {
+		return Proposal{}, nil, nil, err
+	}
+	now, err := s.Version(ctx, ws, draftID, d.Version)
+	if err != nil && d.Version > 0 {
+		return Proposal{}, nil, nil, err
+	}
+	// It is read behind the text: what is open in it is not in that text, whoever accepts at the same time.
 	p, err := s.Proposal(ctx, ws, draftID, id)
 	if err != nil {
 		return p, nil, nil, err
@@ -204,18 +213,10 @@ func (s *Service) accepting(ctx context.Context, ws ident.Workspace, draftID, id
 	if err != nil || len(wanted) == 0 {
 		return p, nil, nil, err
 	}
-	base, err := s.Version(ctx, ws, draftID, p.BaseVersion)
-	if err != nil {
-		return p, nil, nil, err
-	}
-	d, err := s.Draft(ctx, ws, draftID)
-	if err != nil {
-		return p, nil, nil, err
-	}
 	if d.Status == Generating {
 		return p, nil, nil, fault.New(fault.Conflict, "generating", "The draft is being written. Wait until it is done, or cancel its run.")
 	}
-	now, err := s.Version(ctx, ws, draftID, d.Version)
+	base, err := s.Version(ctx, ws, draftID, p.BaseVersion)
 	if err != nil {
 		return p, nil, nil, err
 	}
@@ -400,6 +401,12 @@ func (p Proposal) states() map[string]string {
 	return states
 }
 
+// open are the ids of hunks that nobody has decided on.
+func (p Proposal) open() []string {
+	states := p.states()
+	return slices.DeleteFunc(p.ids(), func(id string) bool { return states[id] != HunkOpen })
+}
+
 // settle makes the proposal's state of that of its hunks.
 func (p *Proposal) settle() {
 	open, taken, all := 0, 0, 0
@@ -439,11 +446,14 @@ func (p Proposal) clone() Proposal {
 func (s *Service) Apply(ctx context.Context, l runs.Lease, draftID, id, author string, events ...runs.NewEvent) (p Proposal, version int, stale []string, err error) {
 	for range tries {
 		p, dec, bad, err := s.accepting(ctx, l.Workspace, draftID, id, nil, author)
+		if err == nil && p.Status != ProposalOpen { // an attempt before this one has done it
+			return p, p.Version, p.open(), nil
+		}
 		if err == nil && dec == nil && bad != nil {
 			stale = bad.ids
 			p, dec, _, err = s.accepting(ctx, l.Workspace, draftID, id, bad.fits, author)
 		}
-		if err != nil || dec == nil { // nothing to do: an attempt before this one has done it
+		if err != nil || dec == nil {
 			return p, p.Version, stale, err
 		}
 		if dec.RunID = l.RunID; dec.Version == nil {
@@ -459,24 +469,49 @@ func (s *Service) Apply(ctx context.Context, l runs.Lease, draftID, id, author s
 	return p, 0, nil, ErrMoved
 }
 
-// Diff tells how one version became another.
-func (s *Service) Diff(ctx context.Context, ws ident.Workspace, draftID string, from, to int) (a, b Version, hunks []textdiff.Hunk, err error) {
+// Comparison is how one version became another.
+type Comparison struct {
+	From, To Version
+	Hunks    []Difference
+}
+
+// Difference is a stretch that was changed.
+type Difference struct {
+	Start, End int // UTF-8 byte offsets in the content of From
+	At         int // where New stands in that of To
+	Old, New   string
+	Words      []Piece
+}
+
+// Piece is words that stayed, came or went.
+type Piece struct{ Op, Text string }
+
+// Diff compares two versions: 0 as to is the newest, 0 as from the one before.
+func (s *Service) Diff(ctx context.Context, ws ident.Workspace, draftID string, from, to int) (Comparison, error) {
 	d, err := s.Draft(ctx, ws, draftID)
 	if err != nil {
-		return a, b, nil, err
+		return Comparison{}, err
 	}
 	if d.Version == 0 {
-		return a, b, nil, fault.New(fault.Conflict, "no_version", "This draft has no text yet. Wait until its run %s has ended.", d.RunID)
+		return Comparison{}, fault.New(fault.Conflict, "no_version", "This draft has no text yet. Wait until its run %s has ended.", d.RunID)
 	}
 	to = cmp.Or(to, d.Version)
 	from = cmp.Or(from, max(to-1, 1))
-	if a, err = s.Version(ctx, ws, draftID, from); err != nil {
-		return a, b, nil, err
+	var out Comparison
+	if out.From, err = s.Version(ctx, ws, draftID, from); err != nil {
+		return Comparison{}, err
 	}
-	if b, err = s.Version(ctx, ws, draftID, to); err != nil {
-		return a, b, nil, err
+	if out.To, err = s.Version(ctx, ws, draftID, to); err != nil {
+		return Comparison{}, err
 	}
-	return a, b, textdiff.Diff(a.Content, b.Content), nil
+	for _, h := range textdiff.Diff(out.From.Content, out.To.Content) {
+		x := Difference{Start: h.Start, End: h.End, At: h.At, Old: h.Old, New: h.New}
+		for _, p := range textdiff.Words(h.Old, h.New) {
+			x.Words = append(x.Words, Piece{string(p.Op), p.Text})
+		}
+		out.Hunks = append(out.Hunks, x)
+	}
+	return out, nil
 }
 
 // clip cuts a text to n bytes, at a rune.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"byline/internal/draft"
 	"byline/internal/fault"
@@ -68,17 +67,7 @@ func (s *server) generate(ctx context.Context, in *generateIn) (*huma.StreamResp
 	if err != nil {
 		return nil, err
 	}
-	return &huma.StreamResponse{Body: func(c huma.Context) {
-		req, resp := humago.Unwrap(c)
-		resp.Header().Set("Location", "/api/v1/runs/"+r.ID)
-		if wantsStream(req) {
-			s.stream(resp, req.WithContext(c.Context()), r.ID, 0)
-			return
-		}
-		if err := writeJSON(resp, http.StatusAccepted, startedShape{toDraft(d), toRun(r)}); err != nil {
-			s.log.DebugContext(ctx, "write answer", "error", err)
-		}
-	}}, nil
+	return s.begun(ctx, r, startedShape{toDraft(d), toRun(r)}), nil
 }
 
 type styleGuideBody struct {

@@ -50,6 +50,16 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/blog/{draft_id}/versions", "list-versions", "blog", "Its versions, newest first, without their content", s.listVersions)
 	handle(s, "GET", v1+"/blog/{draft_id}/versions/{number}", "get-version", "blog", "One version with its citations", s.getVersion)
 	handle(s, "GET", v1+"/blog/{draft_id}/evidence", "get-evidence", "blog", "What its sentences rest on, what is not shown, and whether it may be published", s.getEvidence)
+	handle(s, "GET", v1+"/blog/{draft_id}/diff", "diff-versions", "blog", "How one version became another", s.diff)
+	handle(s, "POST", v1+"/blog/{draft_id}/versions/{number}/restore", "restore-version", "blog", "Take its text again, as a new version", s.restore)
+	handle(s, "POST", v1+"/blog/{draft_id}/undo", "undo", "blog", "Take back what was done last, as a new version", s.undo)
+	handle(s, "POST", v1+"/blog/{draft_id}/redo", "redo", "blog", "Do again what was undone last, as a new version", s.redo)
+	handle(s, "POST", v1+"/blog/{draft_id}/refine", "refine", "blog", "Ask for a change in words; it comes as a proposal, or is applied", s.refine,
+		also("202", "The run", "application/json", s.schemaOf(runBody{})), stream)
+	handle(s, "GET", v1+"/blog/{draft_id}/proposals", "list-proposals", "blog", "Changes that are offered, newest first", s.listProposals)
+	handle(s, "GET", v1+"/blog/{draft_id}/proposals/{proposal_id}", "get-proposal", "blog", "One of them", s.getProposal)
+	handle(s, "POST", v1+"/blog/{draft_id}/proposals/{proposal_id}/accept", "accept-proposal", "blog", "Take hunks over as a new version; 409 stale when the text has moved under one of them", s.acceptProposal)
+	handle(s, "POST", v1+"/blog/{draft_id}/proposals/{proposal_id}/reject", "reject-proposal", "blog", "Turn hunks down", s.rejectProposal)
 	handle(s, "POST", v1+"/blog/{draft_id}/export", "export-draft", "blog", "Download as a file", s.exportDraft,
 		also("200", "The file", "text/markdown", &huma.Schema{Type: "string"}),
 		func(o *huma.Operation) {

@@ -185,7 +185,7 @@ type failureShape struct {
 
 type runShape struct {
 	ID        string         `json:"id"`
-	Kind      string         `json:"kind" doc:"process, generate"`
+	Kind      string         `json:"kind" doc:"process, generate, refine"`
 	Status    string         `json:"status" enum:"queued,running,waiting,completed,failed,cancelled"`
 	Subject   subjectShape   `json:"subject"`
 	SessionID string         `json:"session_id,omitempty"`
