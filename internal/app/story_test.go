@@ -223,6 +223,9 @@ func TestForeignIsMissing(t *testing.T) {
 	started := owner.want(202, "POST", "/api/v1/blog/generate", obj{"document_ids": []string{doc}})
 	draftID, runID := started.str("draft", "id"), started.str("run", "id")
 	owner.events(runID, 0, nil)
+	refining := owner.want(202, "POST", "/api/v1/blog/"+draftID+"/refine", obj{"feedback": "shorter"}).str("run", "id")
+	owner.events(refining, 0, nil)
+	proposal := owner.want(200, "GET", "/api/v1/blog/"+draftID+"/proposals", nil).list("proposals")[0].(obj)["id"].(string)
 	const missing = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 	for _, tc := range []struct {
 		method, path string
@@ -234,12 +237,15 @@ func TestForeignIsMissing(t *testing.T) {
 		{"POST", "/documents/search", obj{"query": "boiler", "document_ids": []string{"{doc}"}}},
 		{"POST", "/blog/generate", obj{"document_ids": []string{"{doc}"}}},
 		{"GET", "/blog/{draft}", nil}, {"PUT", "/blog/{draft}", obj{"title": "mine"}}, {"GET", "/blog/{draft}/versions", nil},
-		{"GET", "/blog/{draft}/versions/1", nil}, {"POST", "/blog/{draft}/export", obj{}}, {"DELETE", "/blog/{draft}", nil},
+		{"GET", "/blog/{draft}/versions/1", nil}, {"POST", "/blog/{draft}/export", obj{}},
+		{"POST", "/blog/{draft}/refine", obj{"feedback": "shorter"}}, {"GET", "/blog/{draft}/proposals", nil}, {"GET", "/blog/{draft}/proposals/{proposal}", nil},
+		{"POST", "/blog/{draft}/proposals/{proposal}/accept", nil}, {"POST", "/blog/{draft}/proposals/{proposal}/reject", nil}, {"POST", "/blog/{draft}/undo", nil},
+		{"POST", "/blog/{draft}/redo", nil}, {"POST", "/blog/{draft}/versions/1/restore", nil}, {"GET", "/blog/{draft}/diff", nil}, {"DELETE", "/blog/{draft}", nil},
 		{"GET", "/runs/{run}", nil}, {"GET", "/runs/{run}/events", nil}, {"GET", "/runs/{run}/steps", nil}, {"POST", "/runs/{run}/cancel", nil}, {"POST", "/runs/{run}/requeue", nil},
 	} {
 		t.Run(tc.method+" "+tc.path, func(t *testing.T) {
 			ask := func(doc, draft, run string) reply {
-				in := strings.NewReplacer("{doc}", doc, "{draft}", draft, "{run}", run)
+				in := strings.NewReplacer("{doc}", doc, "{draft}", draft, "{run}", run, "{proposal}", proposal)
 				var body any
 				if m, ok := tc.body.(obj); ok {
 					c := obj{}
