@@ -36,6 +36,7 @@ type desk struct {
 	writer    *agent.Writer
 	ended     chan string // runs that ended
 	hooks     hooks
+	talk      func(context.Context, *runs.Job) (any, error) // does refine runs in the place of the writer
 }
 
 // hooks stand between the writer and the store, to make things happen in the midst of a run.
@@ -123,7 +124,12 @@ func openWith(t *testing.T, models agent.Models) *desk {
 		Handlers: map[runs.Kind]runs.Handler{
 			runs.KindProcess:  {Do: pipeline.Handle, Limit: 2},
 			runs.KindGenerate: {Do: d.writer.Handle, Limit: 2},
-			runs.KindRefine:   {Do: d.writer.HandleRefine, Limit: 2},
+			runs.KindRefine: {Limit: 2, Do: func(ctx context.Context, job *runs.Job) (any, error) {
+				if d.talk != nil {
+					return d.talk(ctx, job)
+				}
+				return d.writer.HandleRefine(ctx, job)
+			}},
 		},
 		Ended: func(r runs.Run, _ runs.Status) { d.ended <- r.ID },
 	})

@@ -1,6 +1,8 @@
 package agent_test
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -416,29 +418,113 @@ func TestAppliedUnderAnEdit(t *testing.T) {
 	}
 }
 
-// Nothing is asked of the model twice, proposed twice or applied twice when the program stops at some moment.
-func TestRefinementSurvivesStops(t *testing.T) {
-	for _, kind := range []string{"usage", runs.EventStepStarted} {
-		for n := 1; n < 4; n++ {
-			t.Run(fmt.Sprint(kind, n), func(t *testing.T) {
-				a := answers(`{"edits":[{"block":1,"action":"delete","text":""}],"title":""}`)
-				d := openWith(t, a)
-				id := d.cited(short)
-				seen := 0
-				d.hooks.Lock()
-				d.hooks.search = func() error {
-					if seen++; seen == n {
-						return fmt.Errorf("the disk is on fire")
-					}
-					return nil
+// flaky is the service of drafts that fails once, before or behind what it does.
+type flaky struct {
+	agent.Proposals
+	before, behind string // the call that fails
+}
+
+func (f *flaky) fails(call string, which *string) error {
+	if *which != call {
+		return nil
+	}
+	*which = ""
+	return fmt.Errorf("the disk is on fire")
+}
+
+func (f *flaky) AddProposal(ctx context.Context, l runs.Lease, p draft.Proposal, events ...runs.NewEvent) (draft.Proposal, error) {
+	if err := f.fails("add", &f.before); err != nil {
+		return p, err
+	}
+	p, err := f.Proposals.AddProposal(ctx, l, p, events...)
+	return p, cmp.Or(err, f.fails("add", &f.behind))
+}
+
+func (f *flaky) Apply(ctx context.Context, l runs.Lease, draftID, id, author string, events ...runs.NewEvent) (draft.Proposal, int, []string, error) {
+	if err := f.fails("apply", &f.before); err != nil {
+		return draft.Proposal{}, 0, nil, err
+	}
+	p, version, stale, err := f.Proposals.Apply(ctx, l, draftID, id, author, events...)
+	return p, version, stale, cmp.Or(err, f.fails("apply", &f.behind))
+}
+
+// Nothing is asked of the model twice, proposed twice or applied twice when something fails at some moment.
+func TestRefinementSurvivesFailures(t *testing.T) {
+	for name, f := range map[string]flaky{"search": {}, "before it is proposed": {before: "add"}, "behind that": {behind: "add"}, "before it is applied": {before: "apply"}, "behind that too": {behind: "apply"}} {
+		t.Run(name, func(t *testing.T) {
+			a := answers(`{"edits":[{"block":1,"action":"delete","text":""}],"title":""}`)
+			d := openWith(t, a)
+			f.Proposals = d.drafts
+			d.writer.Proposals = &f
+			id := d.cited(short)
+			failed := name != "search"
+			d.hooks.Lock()
+			d.hooks.search = func() error {
+				if !failed {
+					failed = true
+					return fmt.Errorf("the disk is on fire")
 				}
-				d.hooks.Unlock()
-				r := d.refine(draft.Refinement{DraftID: id, Feedback: "Drop the first line.", Apply: true})
-				list, total, err := d.drafts.Proposals(t.Context(), ident.Local, id, "", 10)
-				if err != nil || total != 1 || list[0].Status != draft.ProposalAccepted || r.result.Version != 2 || a.asked("refine") != 1 {
-					t.Errorf("%d proposals, version %d, asked %d times, %v", total, r.result.Version, a.asked("refine"), err)
-				}
-			})
+				return nil
+			}
+			d.hooks.Unlock()
+			r := d.refine(draft.Refinement{DraftID: id, Feedback: "Drop the first line.", Apply: true})
+			list, total, err := d.drafts.Proposals(t.Context(), ident.Local, id, "", 10)
+			if err != nil || total != 1 || list[0].Status != draft.ProposalAccepted || r.result.Version != 2 || a.asked("refine") != 1 {
+				t.Errorf("%d proposals, version %d, asked %d times, %v", total, r.result.Version, a.asked("refine"), err)
+			}
+		})
+	}
+}
+
+// A source that goes away while the model thinks is not quoted; what it did not say stays possible.
+func TestSourceGoesUnderRefinement(t *testing.T) {
+	a := answers("")
+	d := openWith(t, a)
+	doc := d.add("minutes.txt", minutes)
+	id := d.cited(short, doc)
+	gone := false
+	a.model.Script = func(int, llm.Request) llmtest.Turn {
+		if !gone {
+			gone = true
+			if _, err := d.store.Delete(t.Context(), ident.Local, doc, false); err != nil {
+				t.Error(err)
+			}
 		}
+		return llmtest.Turn{Text: `{"edits":[{"block":3,"action":"insert_after","text":"Several members asked for quieter chairs. A heat pump would halve the cost of heating within ten years, so to say [p1]."}],"title":""}`}
+	}
+	r := d.refine(draft.Refinement{DraftID: id, Feedback: "More on the heat pump and the chairs."})
+	if r.failure.Code != "" || !slices.Contains(r.notices(), "source_changed") {
+		t.Fatalf("%+v %v", r.failure, r.notices())
+	}
+	for _, h := range r.proposal.Hunks {
+		if strings.Contains(h.New, "chairs") {
+			t.Errorf("%+v", h)
+		}
+	}
+}
+
+// A refinement can be a part of another run; its steps have keys of their own.
+func TestRefineWithinAnotherRun(t *testing.T) {
+	a := answers(`{"edits":[{"block":1,"action":"delete","text":""}],"title":""}`)
+	d := openWith(t, a)
+	id := d.cited(short)
+	other := d.citedFrom(d.add("minutes.txt", minutes), minutes, "Another draft.\n")
+	d.talk = func(ctx context.Context, job *runs.Job) (any, error) {
+		var last agent.Refined
+		for _, root := range []string{"talk/1/", "talk/2/"} {
+			var err error
+			if last, err = d.writer.Refine(ctx, job, root, draft.Refinement{DraftID: id, Feedback: "Drop the first line."}); err != nil {
+				return nil, err
+			}
+		}
+		return last, nil
+	}
+	run, err := d.drafts.Refine(t.Context(), ident.Local, 0, draft.Refinement{DraftID: other, Feedback: "x"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.wait(run.ID)
+	if _, total, err := d.drafts.Proposals(t.Context(), ident.Local, id, "", 10); err != nil || total != 2 || a.asked("refine") != 2 {
+		t.Errorf("%d proposals, %v", total, err)
 	}
 }

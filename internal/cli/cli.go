@@ -173,7 +173,7 @@ func (c *command) build() {
 	f := c.root.PersistentFlags()
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "say only what went wrong, and the result")
 	f.BoolVar(&c.json, "json", false, "print the result as JSON")
-	c.root.AddCommand(c.serveCmd(), c.draftCmd(), c.searchCmd(), c.evalCmd(), c.doctorCmd(), c.configCmd(), c.userCmd(), c.verifyCmd(), c.reindexCmd(), c.modelCmd(), c.runsCmd(), c.graphCmd(), c.warmCmd(), c.versionCmd())
+	c.root.AddCommand(c.serveCmd(), c.draftCmd(), c.refineCmd(), c.searchCmd(), c.evalCmd(), c.doctorCmd(), c.configCmd(), c.userCmd(), c.verifyCmd(), c.reindexCmd(), c.modelCmd(), c.runsCmd(), c.graphCmd(), c.warmCmd(), c.versionCmd())
 }
 
 // noCommand is what a command with only subcommands makes of its arguments.

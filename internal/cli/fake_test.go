@@ -31,6 +31,7 @@ type library struct {
 	log      []string                                                     // the run's events; each is {"type", "data"}
 	cuts     []int                                                        // how many events each connection gets before it breaks
 	answers  map[string]func(w http.ResponseWriter, r *http.Request) bool // by pattern: true when it has answered
+	more     map[string]func(w http.ResponseWriter, r *http.Request) bool // likewise, patterns that the others do not have
 	filename string                                                       // of the export
 	post     string                                                       // the export
 	warm     error
@@ -126,6 +127,9 @@ func (l *library) Handler() http.Handler {
 	handle("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, 200, `{"status":"ok","name":"Byline","degraded":[],"dependencies":[{"name":"store","status":"ok","detail":"sqlite","latency_ms":0.2}]}`)
 	})
+	for pattern, answer := range l.more {
+		handle(pattern, func(w http.ResponseWriter, r *http.Request) { answer(w, r) })
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		l.t.Errorf("there is no %s %s", r.Method, r.URL)
 		problem(w, 404, "not_found", "There is no such page.")
