@@ -255,13 +255,7 @@ func (v *revision) replaceAll(phrase, by string) {
 
 // recheck compares a sentence that was changed as its author said with what it quotes.
 func (v *revision) recheck(c *claim) {
-	var quotes []string
-	for _, s := range c.Spans {
-		quotes = append(quotes, s.Quote)
-	}
-	r := cite.Verify(c.Text, quotes, cite.Options{})
-	c.ID, c.Kept, c.Hard = "", true, r.Hard
-	c.Verdict = draft.Verdict{Label: draft.Label(r.Label), Score: r.Score, Reasons: r.Reasons}
+	c.ID, c.Kept, c.Verdict = "", true, draft.Verify(c.Text, c.Spans, cite.Options{})
 	if c.bad() {
 		v.flagged = append(v.flagged, c.Text)
 	}
