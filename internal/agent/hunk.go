@@ -16,12 +16,24 @@ import (
 )
 
 // doCheck is the node that makes hunks of the draft as it is to be, and leaves out of them what is not found in the sources.
-func (x *refining) doCheck(context.Context) (string, []runs.NewEvent, error) {
+func (x *refining) doCheck(ctx context.Context) (string, []runs.NewEvent, error) {
 	x.state.ID = ident.New()
+	hunks := x.hunks()
+	var fresh []*claim
+	for i := range hunks {
+		for k := range hunks[i].New.Claims {
+			if c := &hunks[i].New.Claims[k]; !c.Kept {
+				fresh = append(fresh, c)
+			}
+		}
+	}
+	if err := x.judgeAll(ctx, fresh); err != nil {
+		return "", nil, err
+	}
 	var events []runs.NewEvent
 	var gone, flagged []string
 	var kept []piecing
-	for _, h := range x.hunks() {
+	for _, h := range hunks {
 		removed := false
 		for k := len(h.New.Claims) - 1; k >= 0; k-- {
 			c := h.New.Claims[k]

@@ -223,7 +223,7 @@ func readOrders(text string, can func(order) bool) (done []order, left []string)
 	for rest != "" {
 		cuts := joints.FindAllStringIndex(rest, -1)
 		cuts = append(cuts, []int{len(rest), len(rest)})
-		o, cut, ok := longest(rest, cuts, done, can)
+		o, cut, ok := longestOrder(rest, cuts, done, can)
 		if ok {
 			done = append(done, o)
 			rest = strings.TrimSpace(rest[cut:])
@@ -253,8 +253,8 @@ func unclear(rest string, cuts [][]int) []int {
 	return cuts[len(cuts)-1]
 }
 
-// longest finds the longest begin of a text that can be done, and where it ends.
-func longest(rest string, cuts [][]int, before []order, can func(order) bool) (order, int, bool) {
+// longestOrder finds the longest begin of a text that can be done, and where it ends.
+func longestOrder(rest string, cuts [][]int, before []order, can func(order) bool) (order, int, bool) {
 	for i := len(cuts) - 1; i >= 0; i-- {
 		if inQuotes(rest, cuts[i][0]) {
 			continue

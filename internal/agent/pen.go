@@ -123,6 +123,8 @@ type lines struct {
 	held  string // the begin of a line that may be one to drop
 	inner bool   // within a line that stays
 	fence string
+	// heads is how many words a heading may have that is let through; 0: there is none.
+	heads int
 }
 
 func (l *lines) feed(text string) string {
@@ -163,7 +165,10 @@ func (l *lines) decide(whole bool) string {
 			l.fence = ""
 		}
 	case strings.HasPrefix(plain, "#"):
-		drop = true
+		if l.heads > 0 && !whole {
+			return ""
+		}
+		drop = len(strings.Fields(plain)) > l.heads+1 || l.heads == 0
 	case plain != "" && (strings.Trim(plain, "=") == "" || strings.Trim(plain, "-") == ""):
 		drop = true
 	}

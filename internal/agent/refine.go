@@ -127,13 +127,22 @@ func (x *refining) do(ctx context.Context) error {
 			return err
 		}
 	}
-	err := refineGraph.Run(ctx, x)
+	err := x.run(ctx)
 	if f := fault.Of(err); f != nil && f.Kind == fault.NotFound {
 		if changed := x.moved(ctx); changed != nil {
 			return changed
 		}
 	}
 	return err
+}
+
+// run goes through the graph: within a budget where a model is paid, else when a processor is free.
+func (x *refining) run(ctx context.Context) error {
+	graph := func() error { return refineGraph.Run(ctx, x) }
+	if x.model != nil {
+		return x.withinBudget(ctx, graph)
+	}
+	return x.writer.work(ctx, graph)
 }
 
 // load reads the version that is to be changed. That is done at every attempt, because it is not kept in the journal.

@@ -359,8 +359,7 @@ func TestModelRefinesSelection(t *testing.T) {
 	if r.result.Hunks != 1 || r.proposal.Hunks[0].New != "" {
 		t.Errorf("%+v", r.proposal.Hunks)
 	}
-	asked := a.model.Asked()
-	prompt := asked[len(asked)-1].Messages[1].Content
+	prompt := a.model.Asked()[0].Messages[1].Content
 	if strings.Count(prompt, `fixed="true"`) != 7 || !strings.Contains(prompt, `<block number="3" kind="paragraph">`) || !strings.Contains(prompt, "only blocks that are not marked as fixed") {
 		t.Errorf("%s", prompt)
 	}

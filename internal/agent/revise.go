@@ -255,13 +255,7 @@ func (v *revision) replaceAll(phrase, by string) {
 
 // recheck compares a sentence that was changed as its author said with what it quotes.
 func (v *revision) recheck(c *claim) {
-	var quotes []string
-	for _, s := range c.Spans {
-		quotes = append(quotes, s.Quote)
-	}
-	r := cite.Verify(c.Text, quotes, cite.Options{})
-	c.ID, c.Kept = "", true
-	c.Verdict = draft.VerdictOf(r, quotes)
+	c.ID, c.Kept, c.Verdict = "", true, draft.Verify(c.Text, c.Spans, cite.Options{})
 	if c.bad() {
 		v.flagged = append(v.flagged, c.Text)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"byline/internal/agent"
 	"byline/internal/draft"
 	"byline/internal/engine/summarize"
 	"byline/internal/ident"
@@ -370,4 +371,42 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// Parts are found by their names, in English and Korean; what is there twice, or not at all, is not guessed.
+func TestPartsByName(t *testing.T) {
+	for name, want := range map[string]string{ // the begin of the first block or sentence
+		"the second paragraph": "The roof of the house", "the last sentence": "A source (a.md)", "the first sentence of the cellar": "The cellar is dry.", "the 2nd table": "| Room", "table": "",
+		"the last list": "- The first room", "the conclusion": "", "the introduction": "The introduction tells", "the only quote": "> A box.", "the section called 'The cellar'": "## The cellar",
+		"the table about the price": "| Tile", "'coal'": "The second room holds coal.", "'room'": "", "the sentence containing wine": "", "the tenth section": "", "the umpteenth table": "",
+		"마지막 문장": "A source (a.md)", "The cellar의 표": "| Room", "둘째 섹션": "## The cellar", "3번째 섹션": "## Costs", "모든 인용": "> A box.", "표 전부": "| Tile", "없는 섹션": "", "the heading": "", "the": "", "": "",
+	} {
+		found := agent.Resolve(house, name)
+		if want == "" && found != nil || want != "" && (found == nil || !strings.HasPrefix(found[0], want)) {
+			t.Errorf("%q: %q, want %q", name, found, want)
+		}
+	}
+	if got := agent.Resolve("# A\n\n## Overview\n\nx.\n\n## B\n\ny.\n\n## Conclusion\n\nz.\n", "the conclusion"); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+	if got := agent.Resolve("# A\n\n## Introduction\n\nx.\n\n## B\n\ny.\n", "the intro"); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+}
+
+func FuzzOrders(f *testing.F) {
+	f.Add("shorter, and drop the second table", true)
+	f.Add("replace 'x and y' with \"z\"; 두 번째 표는 빼 줘 그리고 짧게", false)
+	f.Add("«», “", true)
+	f.Fuzz(func(t *testing.T, text string, can bool) {
+		if len(text) > 300 {
+			return
+		}
+		done, left := agent.Orders(text, can)
+		if !can && done > 0 || len(left) > len(text) {
+			t.Fatalf("%d done, %q left", done, left)
+		}
+		agent.Resolve(house, text)
+		agent.Resolve(text, "the second table")
+	})
 }

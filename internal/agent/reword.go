@@ -15,8 +15,8 @@ import (
 	"byline/internal/search"
 )
 
-// The bounds of what a model is shown for a refinement: passages, those of them that a search finds, queries of blocks, and bytes of the
-// draft before blocks that may not be changed are cut short.
+// The bounds of what a model is shown for a refinement: passages, those of them that a search finds, queries of blocks, bytes of the
+// draft before blocks that may not be changed are cut short, edits, bytes of one, and words of a heading.
 const (
 	refineShown   = 20
 	refineFound   = 8
@@ -25,6 +25,7 @@ const (
 	shortBlock    = 160
 	refineEdits   = 200
 	longRefineNew = 40_000
+	longHeading   = 12 // words: a heading is no place for what nobody proves
 )
 
 // gather finds evidence: for what is asked, what the blocks in question quote, and what else there is about them.
@@ -280,7 +281,7 @@ func (x *refining) take(ctx context.Context, e edits) ([]runs.NewEvent, error) {
 func (x *refining) newSlot(ctx context.Context, block int, text string) (slot, []runs.NewEvent, error) {
 	s := x.allEvidence()
 	p := x.newPen(s, func(string) error { return nil })
-	p.begun = true
+	p.lines.heads = longHeading // sections may be named anew, and added
 	p.guard.Allowed = func(url string) bool { return x.knows(url) || strings.Contains(x.base.Content, url) }
 	if err := p.write(strings.Trim(text, "\n") + "\n"); err != nil {
 		return slot{}, nil, err

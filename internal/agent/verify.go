@@ -104,16 +104,20 @@ func (r *round) doVerify(ctx context.Context) (string, []runs.NewEvent, error) {
 // judge has a model say what it makes of the claims, where the installation wants that. What it has said of a claim and its quotes
 // is kept, so that a later round asks for nothing twice.
 func (r *round) judge(ctx context.Context) error {
-	if r.model == nil || r.writer.Judgements == nil {
-		return nil
-	}
-	judge, ctx := NewJudge(r.model, r.writer.Judgements), r.paying(ctx)
 	var all []*claim
 	for i := range r.post.Pieces {
 		for k := range r.post.Pieces[i].Claims {
 			all = append(all, &r.post.Pieces[i].Claims[k])
 		}
 	}
+	return r.judgeAll(ctx, all)
+}
+
+func (r *round) judgeAll(ctx context.Context, all []*claim) error {
+	if r.model == nil || r.writer.Judgements == nil {
+		return nil
+	}
+	judge, ctx := NewJudge(r.model, r.writer.Judgements), r.paying(ctx)
 	return Each(ctx, len(all), r.writer.Parallel, func(ctx context.Context, i int) error {
 		v, err := judge.Judge(ctx, r.job.Run().Workspace, all[i].Text, all[i].Spans, all[i].Verdict)
 		if err == nil {

@@ -367,7 +367,9 @@ func (t *tx) orphanProposals(ws ident.Workspace, documentID string, purge bool) 
 	for _, p := range list {
 		for i := range p.Hunks {
 			for k := range p.Hunks[i].Citations {
-				orphan(&p.Hunks[i].Citations[k], documentID, purge)
+				if c := &p.Hunks[i].Citations[k]; slices.ContainsFunc(c.Spans, func(s draft.Span) bool { return s.DocumentID == documentID }) {
+					orphan(c, documentID, purge)
+				}
 			}
 		}
 		_, hunks, err := encodeProposal(p)
@@ -385,13 +387,11 @@ func (t *tx) orphanProposals(ws ident.Workspace, documentID string, purge bool) 
 func orphan(c *draft.Citation, documentID string, purge bool) {
 	quotes := false
 	for i := range c.Spans {
-		sp := &c.Spans[i]
-		if sp.DocumentID != documentID {
-			continue
-		}
-		quotes = true
-		if sp.Gone = true; purge {
-			sp.Quote, sp.Title, sp.Before, sp.After = "", "", "", ""
+		if sp := &c.Spans[i]; sp.DocumentID == documentID {
+			quotes = true
+			if sp.Gone = true; purge {
+				sp.Quote, sp.Title, sp.Before, sp.After = "", "", "", ""
+			}
 		}
 	}
 	if quotes && purge {
