@@ -143,7 +143,7 @@ func (l *liteDB) gather(group []*member, g *gathering) (_ []*member, bulk *membe
 func (l *liteDB) commit(group []*member) {
 	ctx := context.Background()
 	c := l.writer
-	c.wrote = false
+	c.wrote, c.index = false, false
 	errs := make([]error, len(group))
 	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
 	for i := 0; err == nil && i < len(group); i++ {
@@ -160,6 +160,9 @@ func (l *liteDB) commit(group []*member) {
 	l.full.Store(errors.Is(err, errFull))
 	if c.wrote {
 		l.changes.Add(1)
+	}
+	if c.index {
+		l.reindexed.Add(1)
 	}
 	var wake []string
 	for i, m := range group {
