@@ -29,10 +29,9 @@ func Analyze(text, lang string) []Token {
 }
 
 func analyze(text, lang string, query bool) []Token {
-	a := analysis{text: text, lang: baseLanguage(lang), query: query, stems: stemCaches.Get().(*stemCache)}
+	a := analysis{text: text, lang: baseLanguage(lang), query: query}
 	a.tokens = make([]Token, 0, len(text)/6+4)
 	a.walk()
-	stemCaches.Put(a.stems)
 	return a.tokens
 }
 
@@ -47,7 +46,6 @@ type analysis struct {
 	current  run // being collected
 	wordEnd  int // where the last alphabetic run ended: a particle may follow at once
 	prepared normalized
-	stems    *stemCache
 }
 
 // run is a stretch of the text that is cut in one way: an alphabetic one with its inner punctuation, or one of a script of bigrams.
