@@ -28,6 +28,13 @@ func Analyze(text, lang string) []Token {
 	return analyze(text, lang, false)
 }
 
+// AppendTokens is Analyze that adds to a list, whose room is used again from passage to passage.
+func AppendTokens(list []Token, text, lang string) []Token {
+	a := analysis{text: text, lang: baseLanguage(lang), tokens: list}
+	a.walk()
+	return a.tokens
+}
+
 func analyze(text, lang string, query bool) []Token {
 	a := analysis{text: text, lang: baseLanguage(lang), query: query}
 	a.tokens = make([]Token, 0, len(text)/6+4)
