@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"byline/internal/engine/textdiff"
 	"byline/internal/runs"
 )
 
@@ -40,4 +41,26 @@ func Lines(pieces ...string) string {
 		out += l.feed(p)
 	}
 	return out + l.close()
+}
+
+// Orders reads what an author wants, where nothing, or all that can be read, can be done.
+func Orders(text string, can bool) (done int, left []string) {
+	list, left := readOrders(text, func(order) bool { return can })
+	return len(list), left
+}
+
+// Resolve finds a part of a text by its name, and gives its blocks or sentences.
+func Resolve(text, name string) (found []string) {
+	blocks := textdiff.Blocks(text)
+	t, ok := outlineOf(text, blocks, func(int) bool { return true }).resolve(name, false)
+	if !ok {
+		return nil
+	}
+	for _, i := range t.blocks {
+		found = append(found, blocks[i].Body(text))
+	}
+	for _, s := range t.claims {
+		found = append(found, blocks[s.block].Body(text)[s.start:s.end])
+	}
+	return found
 }

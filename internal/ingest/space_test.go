@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"byline/internal/blob"
 	"byline/internal/document"
 	"byline/internal/driver/localfs"
@@ -70,7 +72,8 @@ func (w *words) Passages(ctx context.Context, texts []string) (list []embed.Vect
 type shelf struct {
 	testing.TB
 	*store.Store
-	blobs *localfs.Store
+	blobs  *localfs.Store
+	engine *search.Embedded // of nearest
 }
 
 func openShelf(t testing.TB, dir string) *shelf {
@@ -88,7 +91,7 @@ func openShelf(t testing.TB, dir string) *shelf {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &shelf{t, s, blobs}
+	return &shelf{TB: t, Store: s, blobs: blobs}
 }
 
 func (s *shelf) spaces(target embed.Embedder, others ...embed.Embedder) *search.Spaces {
@@ -150,16 +153,27 @@ func sentences(from, n int) (list []string) {
 	return list
 }
 
-// nearest asks the embedded engine and checks its answer against a scan over the float vectors of all passages.
+// nearest asks the embedded engine and checks its answer against a scan over the float vectors of all passages. An engine that was
+// asked before, twice by now, says the same.
 func (s *shelf) nearest(e embed.Embedder, question string, k int) []search.Candidate {
 	s.Helper()
 	q, err := e.Query(s.Context(), question)
 	if err != nil {
 		s.Fatal(err)
 	}
-	found, err := search.NewEmbedded(s, 64<<20).Vector(s.Context(), search.Query{Workspace: ident.Local, Vector: q.Values, Space: e.Space().ID(), K: k})
+	query := search.Query{Workspace: ident.Local, Vector: q.Values, Space: e.Space().ID(), K: k}
+	found, err := search.NewEmbedded(s, 64<<20).Vector(s.Context(), query)
 	if err != nil {
 		s.Fatal(err)
+	}
+	if s.engine == nil {
+		s.engine = search.NewEmbedded(s, 64<<20)
+	}
+	for range 2 {
+		again, err := s.engine.Vector(s.Context(), query)
+		if diff := gocmp.Diff(again, found); err != nil || diff != "" {
+			s.Errorf("an engine that was asked before: %v\n%s", err, diff)
+		}
 	}
 	var want []search.Candidate
 	docs, _, err := s.Documents(s.Context(), ident.Local, document.Filter{Status: document.Completed, Limit: 100})

@@ -129,6 +129,13 @@ func (j *Job) flush(ctx context.Context, events ...NewEvent) error {
 	if len(events) == 0 {
 		return nil
 	}
+	if joined { // tokens outlive whoever said them last: a section that others have ended must not end the log
+		if Haste(ctx) {
+			ctx = WithHaste(j.ctx)
+		} else {
+			ctx = j.ctx
+		}
+	}
 	_, err := j.queue.Append(ctx, j.lease, events...)
 	if joined {
 		j.failed = err

@@ -23,12 +23,15 @@ import (
 type Embedded struct {
 	store Store
 	cache *cache
+	memo  memo
 	log   *slog.Logger // of damage, which is mended; nil: it is an error
 }
 
-// NewEmbedded makes the engine. It keeps at most budget bytes of segments in memory.
+// NewEmbedded makes the engine. It keeps at most budget bytes of segments in memory, and a
+// small part of that in floats.
 func NewEmbedded(store Store, budget int64) *Embedded {
-	return &Embedded{store: store, cache: &cache{budget: budget, entries: map[string]*list.Element{}, order: list.New()}}
+	return &Embedded{store: store, cache: &cache{budget: budget, entries: map[string]*list.Element{}, order: list.New()},
+		memo: memo{store: store, budget: budget / floatsShare}}
 }
 
 // Mending lets a damaged segment be left out and built again (see Spaces.Fill), which the log is told, where it would
@@ -109,7 +112,7 @@ func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 	for i, h := range hits[:near] {
 		ids[i] = h.ID
 	}
-	exact, err := e.store.Vectors(ctx, q.Space, ids)
+	exact, err := e.memo.vectors(ctx, q.Space, ids)
 	if err != nil {
 		return Found{}, err
 	}
@@ -164,8 +167,8 @@ func vectorParts(parts []part[*vector.Segment]) []vector.Part {
 // reading asks for a new snapshot.
 func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, open func([]byte) (S, error)) ([]part[S], []string, error) {
 	var last error
-	for range attempts {
-		infos, err := e.store.Segments(ctx, c.Workspace, c.Space)
+	for i := range attempts {
+		infos, err := e.memo.segments(ctx, c, i > 0)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -31,10 +31,11 @@ func Encode(passages []document.Passage) ([]Segment, error) {
 		out, b = append(out, s), lexical.NewBuilder()
 		return nil
 	}
+	var tokens []lexical.Token
 	for _, p := range passages {
-		tokens := lexical.Analyze(p.Text, p.Language)
+		tokens = lexical.AppendTokens(tokens[:0], p.Text, p.Language)
 		for _, h := range p.HeadingPath {
-			tokens = append(tokens, lexical.Analyze(h, p.Language)...)
+			tokens = lexical.AppendTokens(tokens, h, p.Language)
 		}
 		if b.Size() > nearLimit && !b.Fits(tokens, lexical.SegmentLimit) {
 			if err := cut(); err != nil {

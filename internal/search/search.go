@@ -220,6 +220,8 @@ type Store interface {
 	Languages(ctx context.Context, ws ident.Workspace) ([]string, error)
 	// Changes counts the commits that changed documents; see document.Store.
 	Changes() (n int64, exact bool)
+	// IndexChanges counts the commits that changed what Segments and Vectors give, in the same way.
+	IndexChanges() (n int64, exact bool)
 	// Crowded names workspaces with more than n live segments of a space of less than below bytes, or with tombstones.
 	Crowded(ctx context.Context, n, below int) ([]Crowd, error)
 	// Replace makes new segments visible and the old ones gone, in one small transaction. seen are the old ones as they

@@ -59,6 +59,7 @@ type backend interface {
 	// checkpoint rids the database's files of what was deleted; clean is false when a reader was in the way.
 	checkpoint(ctx context.Context) (clean bool, err error)
 	changed() (n int64, exact bool)
+	indexChanged() (n int64, exact bool)
 	// files are those of the database on this machine.
 	files() []string
 	postgres() bool
@@ -93,6 +94,9 @@ func (s *Store) Ping(ctx context.Context) (string, error) { return s.ping(ctx) }
 // Changes counts the commits that changed documents. What was read after a number was taken may be kept for as long as the
 // number stays; exact is false where other processes write as well, and nothing may be kept.
 func (s *Store) Changes() (n int64, exact bool) { return s.changed() }
+
+// IndexChanges counts the commits that changed segments that can be seen, their tombstones, or vectors; it is as Changes is.
+func (s *Store) IndexChanges() (n int64, exact bool) { return s.indexChanged() }
 
 // Space says so when the last write found the disk full. Reads go on meanwhile, and the next write that finds space heals it.
 func (s *Store) Space() error {

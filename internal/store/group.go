@@ -141,7 +141,7 @@ func (l *liteDB) gather(group []*member, g *gathering) (_ []*member, bulk *membe
 
 // commit runs the members of a group in one transaction. A member that fails rolls back to its savepoint and nothing else.
 func (l *liteDB) commit(group []*member) {
-	l.writer.wrote = false
+	l.writer.wrote, l.writer.index = false, false
 	errs := make([]error, len(group))
 	err := errRepeat
 	if onlyLogs(group) {
@@ -153,6 +153,9 @@ func (l *liteDB) commit(group []*member) {
 	l.full.Store(errors.Is(err, errFull))
 	if l.writer.wrote {
 		l.changes.Add(1)
+	}
+	if l.writer.index {
+		l.reindexed.Add(1)
 	}
 	var wake []string
 	for i, m := range group {

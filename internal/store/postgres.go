@@ -169,6 +169,8 @@ func (p *pgDB) checkpoint(context.Context) (bool, error) { return true, nil }
 // changed knows nothing: other replicas write, too.
 func (p *pgDB) changed() (int64, bool) { return 0, false }
 
+func (p *pgDB) indexChanged() (int64, bool) { return 0, false }
+
 func (p *pgDB) files() []string { return nil }
 
 func (p *pgDB) postgres() bool { return true }

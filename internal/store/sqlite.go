@@ -29,6 +29,8 @@ type liteDB struct {
 	late    late // of the writer
 
 	changes      atomic.Int64 // commits that changed documents
+	reindexed    atomic.Int64 // commits that changed the index
+	readOnly     bool         // so others may write
 	full         atomic.Bool  // the last write found no space on the disk
 	events, bulk chan *member
 	stop         chan struct{} // closed by close
@@ -42,6 +44,7 @@ type liteConn struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	wrote bool // a statement of this transaction changed documents; see Store.Changes
+	index bool // or the index; see Store.IndexChanges
 }
 
 // The pragmas, busy_timeout first so that it holds for the others. secure_delete: what is deleted is overwritten.
@@ -59,7 +62,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	n := max(4, runtime.GOMAXPROCS(0)*2)
 	db.SetMaxOpenConns(n + 2) // readers, the writer, checkpoints
 	db.SetMaxIdleConns(n + 2)
-	l := &liteDB{path: o.Path, db: db, readers: make(chan *liteConn, n), bus: runs.NewBus(), recent: &s.recent, events: make(chan *member, groupSize), bulk: make(chan *member),
+	l := &liteDB{path: o.Path, db: db, readOnly: o.ReadOnly, readers: make(chan *liteConn, n), bus: runs.NewBus(), recent: &s.recent, events: make(chan *member, groupSize), bulk: make(chan *member),
 		stop: make(chan struct{}), stopped: make(chan struct{})}
 	s.backend, s.bus = l, l.bus
 	if err := migrate(ctx, db, false, o.ReadOnly); err != nil {
@@ -129,7 +132,8 @@ func (c *liteConn) exec(ctx context.Context, query string, args ...any) (sql.Res
 	if err != nil {
 		return nil, liteFault(err)
 	}
-	c.wrote = c.wrote || changesDocuments(query)
+	c.wrote = c.wrote || begins(query, ofDocuments)
+	c.index = c.index || begins(query, ofIndex)
 	r, err := st.ExecContext(ctx, args...)
 	return r, liteFault(err)
 }
@@ -209,9 +213,20 @@ func (l *liteDB) checkpoint(ctx context.Context) (clean bool, err error) {
 // changed counts commits: nobody else writes, since this process holds the data directory.
 func (l *liteDB) changed() (int64, bool) { return l.changes.Load(), true }
 
-// changesDocuments tells statements that change what a list of documents shows.
-func changesDocuments(query string) bool {
-	for _, verb := range []string{"UPDATE document ", "INSERT INTO document ", "DELETE FROM document "} {
+// indexChanged is changed, of the index.
+func (l *liteDB) indexChanged() (int64, bool) { return l.reindexed.Load(), !l.readOnly }
+
+var (
+	// ofDocuments begin statements that change what a list of documents shows.
+	ofDocuments = []string{"UPDATE document ", "INSERT INTO document ", "DELETE FROM document "}
+	// ofIndex begin those that change which segments are seen, what is hidden in them, or vectors. Writing a segment's row and
+	// slices is none: nobody sees them before an UPDATE.
+	ofIndex = []string{"UPDATE segment ", "DELETE FROM segment ", "UPDATE segment_document ", "INSERT INTO segment_document ",
+		"DELETE FROM segment_document ", "UPDATE vector ", "INSERT INTO vector ", "DELETE FROM vector "}
+)
+
+func begins(query string, with []string) bool {
+	for _, verb := range with {
 		if strings.HasPrefix(query, verb) {
 			return true
 		}

@@ -4,6 +4,7 @@ package library
 import (
 	"context"
 	"hash/fnv"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -46,7 +47,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func Vectors() *Made {
 	e, err := encoder.Builtin()
 	proc.Check(err)
-	return &Made{Of: e.Space()}
+	return &Made{Of: e.Space(), seed: maphash.MakeSeed()}
 }
 
 // Open opens a library, or makes one. Without an embedder (nil) it has words alone.
@@ -127,6 +128,7 @@ type Made struct {
 	Evenly bool // in all directions alike
 
 	mu    sync.Mutex
+	seed  maphash.Seed
 	known map[uint64][]float32 // what was made before, so that making it again takes no time
 }
 
@@ -151,15 +153,16 @@ func (m *Made) Passages(_ context.Context, texts []string) ([]embed.Vector, erro
 func (m *Made) Remember() { m.known = map[uint64][]float32{} }
 
 func (m *Made) vector(text string) []float32 {
-	h := fnv.New64a()
-	io.WriteString(h, text)
-	sum := h.Sum64()
+	key := maphash.String(m.seed, text) // faster than a hash that is the same in each run: it is measured with the rest
 	m.mu.Lock()
-	v, ok := m.known[sum]
+	v, ok := m.known[key]
 	m.mu.Unlock()
 	if ok {
 		return v
 	}
+	h := fnv.New64a()
+	io.WriteString(h, text)
+	sum := h.Sum64()
 	center, own := rand.New(rand.NewPCG(sum%1000, 1)), rand.New(rand.NewPCG(sum, 2))
 	v = make([]float32, m.Of.Dims)
 	for i := range v {
@@ -172,7 +175,7 @@ func (m *Made) vector(text string) []float32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known != nil {
-		m.known[sum] = v
+		m.known[key] = v
 	}
 	return v
 }

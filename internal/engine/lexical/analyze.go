@@ -28,11 +28,17 @@ func Analyze(text, lang string) []Token {
 	return analyze(text, lang, false)
 }
 
+// AppendTokens is Analyze that adds to a list, whose room is used again from passage to passage.
+func AppendTokens(list []Token, text, lang string) []Token {
+	a := analysis{text: text, lang: baseLanguage(lang), tokens: list}
+	a.walk()
+	return a.tokens
+}
+
 func analyze(text, lang string, query bool) []Token {
-	a := analysis{text: text, lang: baseLanguage(lang), query: query, stems: stemCaches.Get().(*stemCache)}
+	a := analysis{text: text, lang: baseLanguage(lang), query: query}
 	a.tokens = make([]Token, 0, len(text)/6+4)
 	a.walk()
-	stemCaches.Put(a.stems)
 	return a.tokens
 }
 
@@ -47,7 +53,6 @@ type analysis struct {
 	current  run // being collected
 	wordEnd  int // where the last alphabetic run ended: a particle may follow at once
 	prepared normalized
-	stems    *stemCache
 }
 
 // run is a stretch of the text that is cut in one way: an alphabetic one with its inner punctuation, or one of a script of bigrams.

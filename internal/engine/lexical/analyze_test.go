@@ -79,6 +79,20 @@ func TestAnalyze(t *testing.T) {
 	}
 }
 
+// A list that tokens are added to changes nothing of them.
+func TestAppendTokens(t *testing.T) {
+	var list []lexical.Token
+	for _, text := range []string{"The running dogs of ERR-1042", "", "도서관에서 v1.61.1"} {
+		want := append(slices.Clone(list), lexical.Analyze(text, "en")...)
+		if list = lexical.AppendTokens(list, text, "en"); !slices.Equal(list, want) {
+			t.Errorf("%q: got %v, want %v", text, list, want)
+		}
+	}
+	if len(list) < 6 {
+		t.Errorf("only %v", list)
+	}
+}
+
 func TestAnalyzePositions(t *testing.T) {
 	var got []string
 	for _, k := range lexical.Analyze("see ERR-1042 now", "xx") {

@@ -1,6 +1,7 @@
 package lexical
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -47,6 +48,10 @@ type termCount struct{ term, tf uint32 }
 
 // dictBlockOverhead is the most that a dictionary block takes beside its terms: an offset in the index, and one of postings.
 const dictBlockOverhead = 4 + 5
+
+// mostGrowth is more than one posting can add to the size of a segment: a new term of maxTerm bytes, or all of a block's values
+// becoming as wide as can be.
+const mostGrowth = 2048
 
 // NewBuilder is an empty segment.
 func NewBuilder() *Builder { return &Builder{index: map[string]uint32{}} }
@@ -109,6 +114,9 @@ func (b *Builder) intern(term string) uint32 {
 
 func (b *Builder) fits(counts []termCount, length uint32, limit int) bool {
 	if len(b.ids) == 0 {
+		return true
+	}
+	if b.Size()+mostGrowth*(len(counts)+1) <= limit { // as it is, but near the limit
 		return true
 	}
 	longest := max(b.longest, length)
@@ -210,8 +218,31 @@ func (b *Builder) sorted() (order []uint32, lists [][]posting) {
 	for _, p := range b.postings {
 		lists[p.term] = append(lists[p.term], p.posting)
 	}
-	slices.SortFunc(order, func(x, y uint32) int { return strings.Compare(b.terms[x].text, b.terms[y].text) })
+	b.sortTerms(order)
 	return order, lists
+}
+
+// sortTerms orders terms by their texts. Their first eight bytes decide most comparisons, without a look at the terms.
+func (b *Builder) sortTerms(order []uint32) {
+	type named struct {
+		start uint64
+		term  uint32
+	}
+	list := make([]named, len(order))
+	for i, n := range order {
+		var start [8]byte
+		copy(start[:], b.terms[n].text)
+		list[i] = named{binary.BigEndian.Uint64(start[:]), n}
+	}
+	slices.SortFunc(list, func(x, y named) int {
+		if x.start != y.start {
+			return cmp.Compare(x.start, y.start)
+		}
+		return strings.Compare(b.terms[x.term].text, b.terms[y.term].text)
+	})
+	for i, n := range list {
+		order[i] = n.term
+	}
 }
 
 // appendLists writes the dictionary: blocks of dictBlock terms, of which the first is whole and the others leave out what they share

@@ -1,9 +1,13 @@
 package lexical
 
 import (
+	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 )
 
 // detectBytes is how much of a text tells its language; more does not tell it better.
@@ -17,6 +21,13 @@ func DetectLanguage(text string) string {
 	}
 	var c letterCount
 	for _, r := range text {
+		if r < utf8.RuneSelf { // as most are
+			if r |= 0x20; r >= 'a' && r <= 'z' {
+				c.latin++
+				c.letters++
+			}
+			continue
+		}
 		c.add(r)
 	}
 	if c.letters == 0 {
@@ -103,12 +114,16 @@ func (c *letterCount) add(r rune) {
 
 // byStopWords is the language whose stop words the text has most of, if it has clearly more than the next.
 func byStopWords(text string, s script) string {
-	count := map[string]int{}
+	known := spokenBy()
+	count := make([]int, len(known.langs))
 	words := 0
-	for w := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && r != '\'' }) {
+	for w := range letterWords(text) {
 		words++
-		for _, lang := range spokenBy()[lower(w)] {
-			if (lang == "ru") == (s == cyrillic) {
+		if len(w) > known.longest {
+			continue
+		}
+		for _, lang := range known.by[lower(w)] {
+			if (known.langs[lang] == "ru") == (s == cyrillic) {
 				count[lang]++
 			}
 		}
@@ -117,7 +132,7 @@ func byStopWords(text string, s script) string {
 	for lang, n := range count {
 		switch {
 		case n > first:
-			best, first, second = lang, n, first
+			best, first, second = known.langs[lang], n, first
 		case n > second:
 			second = n
 		}
@@ -128,13 +143,45 @@ func byStopWords(text string, s script) string {
 	return best
 }
 
-// spokenBy gives the languages that have a word as a stop word: one look-up for all.
-var spokenBy = sync.OnceValue(func() map[string][]string {
-	langs := map[string][]string{}
-	for lang, set := range stopWords() {
-		for w := range set {
-			langs[w] = append(langs[w], lang)
+// letterWords gives the stretches of letters and apostrophes.
+func letterWords(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		start := -1
+		for i, r := range text {
+			if r < utf8.RuneSelf && isASCIILetter(byte(r)) || r == '\'' || r >= utf8.RuneSelf && unicode.IsLetter(r) {
+				if start < 0 {
+					start = i
+				}
+				continue
+			}
+			if start >= 0 && !yield(text[start:i]) {
+				return
+			}
+			start = -1
+		}
+		if start >= 0 {
+			yield(text[start:])
 		}
 	}
-	return langs
+}
+
+func isASCIILetter(c byte) bool { return isLower(c | 0x20) }
+
+// spoken are the languages with stop words.
+type spoken struct {
+	langs   []string         // sorted
+	by      map[string][]int // stop word -> places in langs: one look-up for all
+	longest int              // more bytes than a word has in whose lower case there is a stop word
+}
+
+var spokenBy = sync.OnceValue(func() spoken {
+	k := spoken{by: map[string][]int{}}
+	k.langs = slices.Sorted(maps.Keys(stopWords()))
+	for i, lang := range k.langs {
+		for w := range stopWords()[lang] {
+			k.by[w] = append(k.by[w], i)
+			k.longest = max(k.longest, 3*len(w)) // capitals may take three bytes where small letters take one
+		}
+	}
+	return k
 })

@@ -3,7 +3,7 @@ package lexical
 import (
 	"hash/maphash"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/blevesearch/snowballstem"
 	"github.com/blevesearch/snowballstem/arabic"
@@ -112,10 +112,11 @@ func baseLanguage(tag string) string {
 }
 
 // stemCache remembers the terms of the words seen last: a text has few words, again and again, and a stemmer takes a microsecond for each.
-// What it gives does not depend on what it holds.
+// It holds most words of a library on one subject, in a megabyte or two. All calls of Analyze share it; what they get does not depend on
+// what it holds.
 type stemCache struct {
 	seed    maphash.Seed
-	entries [4096]stemEntry
+	entries [1 << 14]atomic.Pointer[stemEntry]
 }
 
 type stemEntry struct {
@@ -123,17 +124,36 @@ type stemEntry struct {
 	script           script
 }
 
-// stemCaches lends caches to the calls of Analyze that run at the same time.
-var stemCaches = sync.Pool{New: func() any { return &stemCache{seed: maphash.MakeSeed()} }}
+var stems = stemCache{seed: maphash.MakeSeed()}
 
+// get is termOf. A word has two places; a new one takes the first that is free, or either.
 func (c *stemCache) get(word string, s script, lang string) string {
 	if len(word) > maxStem {
 		return termOf(word, s, lang)
 	}
-	e := &c.entries[maphash.String(c.seed, word)%uint64(len(c.entries))]
-	if e.word != word || e.script != s || e.lang != lang {
-		own := strings.Clone(word) // not to hold the text
-		*e = stemEntry{own, strings.Clone(lang), termOf(own, s, lang), s}
+	h := maphash.String(c.seed, word)
+	at := h % uint64(len(c.entries))
+	for i := range uint64(2) {
+		if e := c.entries[at^i].Load(); e == nil {
+			h = i << 63
+			break
+		} else if e.word == word && e.script == s && e.lang == lang {
+			return e.term
+		}
 	}
+	own := strings.Clone(word) // not to hold the text
+	e := &stemEntry{word: own, lang: keptLanguage(lang), term: termOf(own, s, lang), script: s}
+	if strings.HasPrefix(own, e.term) {
+		e.term = own[:len(e.term)]
+	}
+	c.entries[at^h>>63].Store(e)
 	return e.term
+}
+
+// keptLanguage is a copy of a language that is not part of a text; of those with stemmers there is one for all words.
+func keptLanguage(lang string) string {
+	if known := latinLanguage(lang); known == lang {
+		return known
+	}
+	return strings.Clone(lang)
 }

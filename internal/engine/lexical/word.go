@@ -293,7 +293,7 @@ func (a *analysis) contraction(p part) {
 
 // word emits the stem of one word unless it is a stop word.
 func (a *analysis) word(i, j int, s script) {
-	if term := a.stems.get(a.prepared.s[i:j], s, a.lang); term != "" {
+	if term := stems.get(a.prepared.s[i:j], s, a.lang); term != "" {
 		a.emit(term, i, j, a.pos)
 	}
 	a.pos++
