@@ -206,59 +206,6 @@ CREATE TABLE judgement_document (
     CONSTRAINT judgement_document_pkey PRIMARY KEY (document_id, judgement_id)
 );
 CREATE INDEX judgement_document_judgement ON judgement_document USING btree (judgement_id);
-CREATE TABLE message (
-    id text NOT NULL,
-    session_id text NOT NULL,
-    parent_id text DEFAULT ''::text NOT NULL,
-    role text NOT NULL,
-    author text DEFAULT ''::text NOT NULL,
-    content text NOT NULL,
-    content_key text NOT NULL,
-    run_id text DEFAULT ''::text NOT NULL,
-    draft_id text DEFAULT ''::text NOT NULL,
-    document_ids text DEFAULT '[]'::text NOT NULL,
-    citations text DEFAULT '[]'::text NOT NULL,
-    actions text DEFAULT '[]'::text NOT NULL,
-    usage text DEFAULT ''::text NOT NULL,
-    error_code text DEFAULT ''::text NOT NULL,
-    error text DEFAULT ''::text NOT NULL,
-    rating bigint DEFAULT '-1'::integer NOT NULL,
-    comment text DEFAULT ''::text NOT NULL,
-    rated_at bigint DEFAULT 0 NOT NULL,
-    created_at bigint NOT NULL,
-    edited_at bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT message_pkey PRIMARY KEY (id),
-    CONSTRAINT message_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
-);
-CREATE INDEX message_rated ON message USING btree (id) WHERE (rating >= 0);
-CREATE INDEX message_run ON message USING btree (run_id) WHERE (run_id <> ''::text);
-CREATE INDEX message_session ON message USING btree (session_id, id);
-
-CREATE TABLE message_document (
-    document_id text NOT NULL,
-    message_id text NOT NULL,
-    CONSTRAINT message_document_message_id_fkey FOREIGN KEY (message_id) REFERENCES message(id) ON DELETE CASCADE,
-    CONSTRAINT message_document_pkey PRIMARY KEY (document_id, message_id)
-);
-CREATE INDEX message_document_message ON message_document USING btree (message_id);
-
-CREATE TABLE message_element (
-    id text NOT NULL,
-    session_id text NOT NULL,
-    message_id text DEFAULT ''::text NOT NULL,
-    type text NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    display text NOT NULL,
-    document_id text DEFAULT ''::text NOT NULL,
-    page bigint DEFAULT 0 NOT NULL,
-    data text DEFAULT ''::text NOT NULL,
-    created_at bigint NOT NULL,
-    CONSTRAINT message_element_pkey PRIMARY KEY (id),
-    CONSTRAINT message_element_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id) ON DELETE CASCADE
-);
-CREATE INDEX message_element_document ON message_element USING btree (document_id) WHERE (document_id <> ''::text);
-CREATE INDEX message_element_message ON message_element USING btree (message_id, id) WHERE (message_id <> ''::text);
-CREATE INDEX message_element_session ON message_element USING btree (session_id, id);
 
 CREATE TABLE message (
     id text NOT NULL,

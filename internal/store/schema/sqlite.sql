@@ -118,8 +118,6 @@ CREATE TABLE draft (
 
 CREATE INDEX draft_session ON draft (session_id, id) WHERE session_id <> '';
 
-CREATE INDEX draft_session ON draft (session_id, id) WHERE session_id <> '';
-
 CREATE INDEX draft_workspace ON draft (workspace, id);
 
 CREATE TABLE draft_version (
@@ -196,61 +194,6 @@ CREATE TABLE judgement_document (
 );
 
 CREATE INDEX judgement_document_judgement ON judgement_document (judgement_id);
-CREATE TABLE message (
-    id           TEXT PRIMARY KEY,
-    session_id   TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
-    parent_id    TEXT NOT NULL DEFAULT '',
-    role         TEXT NOT NULL, -- user, assistant, system
-    author       TEXT NOT NULL DEFAULT '', -- of a user's message
-    content      TEXT NOT NULL,
-    content_key  TEXT NOT NULL, -- in lower case, to search in
-    run_id       TEXT NOT NULL DEFAULT '', -- of an assistant's message: the run that writes it
-    draft_id     TEXT NOT NULL DEFAULT '',
-    document_ids TEXT NOT NULL DEFAULT '[]',
-    citations    TEXT NOT NULL DEFAULT '[]',
-    actions      TEXT NOT NULL DEFAULT '[]',
-    usage        TEXT NOT NULL DEFAULT '',
-    error_code   TEXT NOT NULL DEFAULT '',
-    error        TEXT NOT NULL DEFAULT '',
-    rating       BIGINT NOT NULL DEFAULT -1, -- feedback: 0, 1; -1 for none
-    comment      TEXT NOT NULL DEFAULT '',
-    rated_at     BIGINT NOT NULL DEFAULT 0,
-    created_at   BIGINT NOT NULL,
-    edited_at    BIGINT NOT NULL DEFAULT 0
-);
-
-CREATE INDEX message_rated ON message (id) WHERE rating >= 0;
-
-CREATE INDEX message_run ON message (run_id) WHERE run_id <> '';
-
-CREATE INDEX message_session ON message (session_id, id);
-
-CREATE TABLE message_document (
-    document_id TEXT NOT NULL,
-    message_id  TEXT NOT NULL REFERENCES message (id) ON DELETE CASCADE,
-    PRIMARY KEY (document_id, message_id)
-);
-
-CREATE INDEX message_document_message ON message_document (message_id);
-
-CREATE TABLE message_element (
-    id          TEXT PRIMARY KEY,
-    session_id  TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
-    message_id  TEXT NOT NULL DEFAULT '',
-    type        TEXT NOT NULL, -- text, image, pdf, audio, file, table, tasks
-    name        TEXT NOT NULL DEFAULT '',
-    display     TEXT NOT NULL, -- inline, side
-    document_id TEXT NOT NULL DEFAULT '',
-    page        BIGINT NOT NULL DEFAULT 0,
-    data        TEXT NOT NULL DEFAULT '',
-    created_at  BIGINT NOT NULL
-);
-
-CREATE INDEX message_element_document ON message_element (document_id) WHERE document_id <> '';
-
-CREATE INDEX message_element_message ON message_element (message_id, id) WHERE message_id <> '';
-
-CREATE INDEX message_element_session ON message_element (session_id, id);
 
 CREATE TABLE message (
     id           TEXT PRIMARY KEY,
