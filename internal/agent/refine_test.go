@@ -138,16 +138,6 @@ func (d *desk) kept(base, now draft.Version, p draft.Proposal) (citations int) {
 	return citations
 }
 
-// house is a draft with known text, each of whose sentences is cited.
-func (d *desk) house() (id string) {
-	d.t.Helper()
-	w := d.write(draft.Wish{DocumentIDs: []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}, Title: "A warmer library", Brief: draft.Brief{Topics: []string{"heating", "costs", "the board"}}})
-	if w.failure.Code != "" {
-		d.t.Fatal(w.failure)
-	}
-	return w.draft.ID
-}
-
 // answers makes a model that says these things to requests for a refinement, one after the other.
 func answers(said ...string) *author {
 	a := newAuthor("Heating")

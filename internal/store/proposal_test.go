@@ -269,10 +269,9 @@ func TestProposalDecidedAtOnce(t *testing.T) {
 
 // past is what undo and redo must do: a list of texts with a place in it.
 type past struct {
-	texts    []string // by version
-	line     []string // what was done, in order
-	at       int      // what stands now
-	versions int
+	texts []string // by version
+	line  []string // what was done, in order
+	at    int      // what stands now
 }
 
 func (p *past) did(text string) {

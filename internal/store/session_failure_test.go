@@ -157,8 +157,11 @@ func TestTalkWithoutATable(t *testing.T) {
 			tables string
 			call   func() error
 		}{
-			"Session":  {"session session_document draft message", func() error { return second(c.Session(c.ctx, c.ws, c.id)) }},
-			"Sessions": {"session session_document message", func() error { _, _, err := c.Sessions.Sessions(c.ctx, c.ws, session.Filter{Query: "x", Limit: 2}); return err }},
+			"Session": {"session session_document draft message", func() error { return second(c.Session(c.ctx, c.ws, c.id)) }},
+			"Sessions": {"session session_document message", func() error {
+				_, _, err := c.Sessions.Sessions(c.ctx, c.ws, session.Filter{Query: "x", Limit: 2})
+				return err
+			}},
 			"Settings": {"session", func() error { return second(c.Settings(c.ctx, c.ws, c.id)) }},
 			"State":    {"session", func() error { return second(c.State(c.ctx, c.ws, c.id)) }},
 			"RunIDs":   {"run", func() error { return second(c.RunIDs(c.ctx, c.ws, c.id)) }},
