@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -71,6 +72,7 @@ type App struct {
 	tools   *mcp.Box                   // nil: no servers of tools are configured
 	hub     *runs.Hub
 	worker  *runs.Worker
+	chat    atomic.Pointer[func(ctx context.Context, job *runs.Job) (any, error)] // who answers in sessions
 	health  *ops.Health
 	metrics *ops.Metrics
 
@@ -224,6 +226,8 @@ func (a *App) build(ctx context.Context, server bool) error {
 		writing.Tools = a.tools
 	}
 	writer := agent.New(writing)
+	answer := writer.HandleChat
+	a.chat.Store(&answer)
 	a.worker = runs.NewWorker(a.store, a.store.Bus(), runs.WorkerOptions{
 		Log: a.log,
 		Handlers: map[runs.Kind]runs.Handler{
@@ -232,7 +236,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 			runs.KindGenerate: {Do: writer.Handle, Limit: cfg.Writing.Writers},
 			runs.KindQuery:    {Do: writer.HandleQuery, Limit: cfg.Writing.Writers},
 			runs.KindRefine:   {Do: writer.HandleRefine, Limit: cfg.Writing.Writers},
-			runs.KindChat:     {Do: writer.HandleChat, Limit: cfg.Writing.Writers},
+			runs.KindChat:     {Do: func(ctx context.Context, job *runs.Job) (any, error) { return (*a.chat.Load())(ctx, job) }, Limit: cfg.Writing.Writers},
 			runs.KindSync:     {Do: a.feed.Handle, Limit: cfg.Storage.Workers},
 		},
 		Ended: func(r runs.Run, st runs.Status) {

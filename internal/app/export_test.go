@@ -7,6 +7,7 @@ import (
 	"byline/internal/config"
 	"byline/internal/llm"
 	"byline/internal/ops"
+	"byline/internal/runs"
 	"byline/internal/store"
 )
 
@@ -36,6 +37,9 @@ func (m Models) Probe(ctx context.Context) (string, error) { return m.m.probe(ct
 
 // Close lets go of connections.
 func (m Models) Close() { m.m.transport.CloseIdleConnections() }
+
+// Answer lets another one answer in sessions.
+func (a *App) Answer(chat func(ctx context.Context, job *runs.Job) (any, error)) { a.chat.Store(&chat) }
 
 // Store lets tests do what the program's own parts do.
 func (a *App) Store() *store.Store { return a.store }

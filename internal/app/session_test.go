@@ -55,13 +55,7 @@ func openTalk(t *testing.T) *system {
 	}
 	s := open(t, dir, "BYLINE_REGISTRATION=open")
 	st := s.app.Store()
-	w := runs.NewWorker(st, st.Bus(), runs.WorkerOptions{Handlers: map[runs.Kind]runs.Handler{runs.KindChat: {Do: parrot{st.Sessions()}.Handle, Limit: 4}}})
-	w.Start()
-	t.Cleanup(func() { // before the system closes
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		w.Stop(ctx)
-	})
+	s.app.Answer(parrot{st.Sessions()}.Handle)
 	return s
 }
 
