@@ -105,9 +105,11 @@ func judge(t *testing.T, asked []byte, w *httptest.ResponseRecorder, mine, forei
 			Highlights []struct{ Start, End int }
 		}
 		Citations []struct {
-			DocumentID string `json:"document_id"`
-			Start, End int
-			Quote      string
+			Spans []struct {
+				DocumentID string `json:"document_id"`
+				Start, End int
+				Quote      string
+			}
 		}
 	}
 	if err := json.Unmarshal(answer, &got); err != nil {
@@ -124,8 +126,13 @@ func judge(t *testing.T, asked []byte, w *httptest.ResponseRecorder, mine, forei
 		}
 	}
 	for _, c := range got.Citations {
-		if !slices.Contains(mine, c.DocumentID) || c.End-c.Start != len(c.Quote) || c.Quote == "" {
-			t.Fatalf("%s: %+v", asked, c)
+		if len(c.Spans) == 0 {
+			t.Fatalf("%s: a citation without a place", asked)
+		}
+		for _, s := range c.Spans {
+			if !slices.Contains(mine, s.DocumentID) || s.End-s.Start != len(s.Quote) || s.Quote == "" {
+				t.Fatalf("%s: %+v", asked, s)
+			}
 		}
 	}
 }

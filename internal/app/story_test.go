@@ -393,7 +393,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 	p.problem(413, "body_too_large", "POST", "/api/v1/documents/search", []byte(`{"query":"`+strings.Repeat("x", 5<<20)+`"}`))
 	p.want(200, "GET", "/api/v1/documents?unknown=1", nil)
 	p.problem(404, "not_found", "GET", "/api/v1/documents/nonsense", nil)
-	p.problem(422, "not_available", "POST", "/api/v1/blog/generate", obj{"document_ids": []string{"x"}, "session_id": "y"})
+	p.problem(404, "not_found", "POST", "/api/v1/blog/generate", obj{"document_ids": []string{"x"}, "session_id": "y"})
 	p.problem(422, "bad_email", "POST", "/api/v1/auth/register", obj{"email": "nobody", "password": "correct horse battery"})
 }
 
