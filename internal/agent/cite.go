@@ -22,7 +22,7 @@ func (r *round) cite(ctx context.Context, text string, marks []cite.Mark, s sect
 	if err != nil {
 		return nil, err
 	}
-	all, err := r.pool(ctx, nil)
+	all, err := r.wholePool(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +145,20 @@ type evidencePool struct {
 	pool    *cite.Pool
 	numbers []int
 	texts   []string
+}
+
+// wholePool is the pool of all evidence; each section, and each sentence that is corrected, asks it.
+func (r *round) wholePool(ctx context.Context) (evidencePool, error) {
+	r.pooling.Lock()
+	defer r.pooling.Unlock()
+	if r.everything.pool != nil && len(r.everything.numbers) == len(r.post.Evidence) {
+		return r.everything, nil
+	}
+	p, err := r.pool(ctx, nil)
+	if err == nil {
+		r.everything = p
+	}
+	return p, err
 }
 
 // pool prepares passages of the post's evidence for cite.Attach; nil is all of it.

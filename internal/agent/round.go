@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"byline/internal/document"
 	"byline/internal/draft"
@@ -35,6 +36,9 @@ type round struct {
 	channel string                          // where its text is streamed; empty: draft
 	whole   bool                            // the text is streamed without sections
 	held    func(ctx context.Context) error // in the place of unchanged
+
+	pooling    sync.Mutex // guards everything
+	everything evidencePool
 
 	post post
 }

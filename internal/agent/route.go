@@ -39,7 +39,7 @@ func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) 
 	t.talk.Request = strings.TrimSpace(t.message().Content)
 	t.talk.Words = wordsAsked(t.talk.Request)
 	if a := t.wish.Action; a != nil {
-		return t.pressed(ctx, a.Name)
+		return t.pressed(a.Name)
 	}
 	if t.wish.Selection != nil {
 		return t.to(intentEdit)
@@ -62,7 +62,7 @@ func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) 
 }
 
 // pressed is where a button or a command leads.
-func (t *talking) pressed(_ context.Context, name string) (string, []runs.NewEvent, error) {
+func (t *talking) pressed(name string) (string, []runs.NewEvent, error) {
 	switch name {
 	case "ask":
 		return t.to(intentQuestion)
