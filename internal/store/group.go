@@ -46,7 +46,6 @@ func (l *liteDB) write(ctx context.Context, ln lane, do func(*tx) error) error {
 
 // run is the writer: it takes what waits, events first, and commits it as one group.
 func (l *liteDB) run() {
-	defer close(l.stopped)
 	group := make([]*member, 0, groupSize)
 	more := gathering{timer: time.NewTimer(0)}
 	var bulk *member // came while events were gathered
@@ -173,6 +172,10 @@ func (l *liteDB) commit(group []*member) {
 	}
 	if len(wake) > 0 {
 		l.bus.Publish(wake...)
+	}
+	select {
+	case l.committed <- struct{}{}:
+	default:
 	}
 }
 

@@ -33,9 +33,10 @@ type liteDB struct {
 	readOnly     bool         // so others may write
 	full         atomic.Bool  // the last write found no space on the disk
 	events, bulk chan *member
-	stop         chan struct{} // closed by close
-	stopped      chan struct{} // closed when the writer has gone
-	closing      sync.RWMutex  // held for reading while a member is handed in
+	stop         chan struct{}  // closed by close
+	loops        sync.WaitGroup // the writer, and who moves the log
+	committed    chan struct{}  // one place: something was, since the log was looked at
+	closing      sync.RWMutex   // held for reading while a member is handed in
 	closed       bool
 }
 
@@ -60,10 +61,10 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		return fmt.Errorf("open %s: %w", o.Path, err)
 	}
 	n := max(4, runtime.GOMAXPROCS(0)*2)
-	db.SetMaxOpenConns(n + 2) // readers, the writer, checkpoints
-	db.SetMaxIdleConns(n + 2)
+	db.SetMaxOpenConns(n + 3) // readers, the writer, who moves the log, sweeps
+	db.SetMaxIdleConns(n + 3)
 	l := &liteDB{path: o.Path, db: db, readOnly: o.ReadOnly, readers: make(chan *liteConn, n), bus: runs.NewBus(), recent: &s.recent, events: make(chan *member, groupSize), bulk: make(chan *member),
-		stop: make(chan struct{}), stopped: make(chan struct{})}
+		stop: make(chan struct{}), committed: make(chan struct{}, 1)}
 	s.backend, s.bus = l, l.bus
 	if err := migrate(ctx, db, false, o.ReadOnly); err != nil {
 		return errors.Join(err, db.Close())
@@ -72,7 +73,6 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		l.readers <- &liteConn{}
 	}
 	if o.ReadOnly {
-		close(l.stopped)
 		return nil
 	}
 	l.writer = &liteConn{}
@@ -81,13 +81,13 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		_, err = l.writer.exec(ctx, "PRAGMA cache_size(-16000)") // KiB; readers have 2,000 each
 	}
 	if err == nil {
-		// Pages, 32 MiB in all: logs change the same pages with nearly every commit, and what is moved seldom is moved once.
-		_, err = l.writer.exec(ctx, "PRAGMA wal_autocheckpoint(8000)")
+		_, err = l.writer.exec(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walEnd))
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	go l.run()
+	l.loops.Go(l.run)
+	l.loops.Go(l.moveLog)
 	return nil
 }
 
@@ -187,29 +187,6 @@ func (l *liteDB) ping(ctx context.Context) (string, error) {
 
 func (l *liteDB) noSpace() bool { return l.full.Load() }
 
-// checkpoint moves the log into the database and empties it. Most is moved while others write. Emptying keeps the writer
-// out until the last reader of the log has gone, so it does not wait long for one: the sweep comes again.
-func (l *liteDB) checkpoint(ctx context.Context) (clean bool, err error) {
-	c := &liteConn{}
-	if err := c.open(ctx, l.db); err != nil {
-		return false, err
-	}
-	var busy, pages, moved int
-	for _, pragma := range []string{"wal_checkpoint(PASSIVE)", "busy_timeout(200)", "wal_checkpoint(TRUNCATE)", "busy_timeout(5000)"} {
-		row := c.conn.QueryRowContext(ctx, "PRAGMA "+pragma)
-		if !strings.HasPrefix(pragma, "wal") {
-			err = errors.Join(err, row.Scan(new(int)))
-			continue
-		}
-		if e := liteFault(row.Scan(&busy, &pages, &moved)); errors.Is(e, errBusy) {
-			busy = 1
-		} else {
-			err = errors.Join(err, e)
-		}
-	}
-	return busy == 0 && err == nil, errors.Join(err, c.conn.Close())
-}
-
 // changed counts commits: nobody else writes, since this process holds the data directory.
 func (l *liteDB) changed() (int64, bool) { return l.changes.Load(), true }
 
@@ -247,7 +224,7 @@ func (l *liteDB) close() error {
 	l.closed = true
 	l.closing.Unlock()
 	close(l.stop)
-	<-l.stopped
+	l.loops.Wait()
 	for { // what was handed in and not taken: nobody may wait forever
 		select {
 		case m := <-l.events:
