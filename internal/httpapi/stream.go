@@ -19,18 +19,23 @@ const (
 // checked that the run is the client's to read. A client that leaves cancels nothing.
 func (s *server) stream(w http.ResponseWriter, r *http.Request, runID string, after int64) {
 	cursor, err := s.Hub.Follow(r.Context(), runID, after)
-	if err != nil {
+	draining := errors.Is(err, runs.ErrDraining)
+	if err != nil && !draining {
 		writeProblem(w, r, err)
 		return
 	}
-	defer cursor.Close()
-	defer s.Metrics.Stream()()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	out := &sse{w: w, c: http.NewResponseController(w)}
+	if draining { // EventSource takes a stream that ends for a reason to come again, and an error for one to give up
+		out.send([]byte("retry: 1000\n\n")) //nolint:errcheck // it has gone
+		return
+	}
+	defer cursor.Close()
+	defer s.Metrics.Stream()()
 	ping := newPing(r.Context())
 	defer ping.stop()
 	if out.send([]byte("retry: 1000\n\n")) != nil {
