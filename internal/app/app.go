@@ -389,10 +389,14 @@ func (a *App) start() {
 		a.background.Go(func() { a.outside.run(ctx, a.known) })
 	}
 	a.background.Go(func() {
-		every(ctx, sweepEvery, func() error {
+		sweep := func() error {
 			_, err := a.store.Sweep(ctx, a.blobs.Delete)
 			return err
-		}, a.failed("sweep"))
+		}
+		if err := sweep(); err != nil && ctx.Err() == nil { // at once: a process may be restarted before its first round, again and again
+			a.failed("sweep")(err)
+		}
+		every(ctx, sweepEvery, sweep, a.failed("sweep"))
 	})
 	a.background.Go(func() {
 		every(ctx, compactEvery, func() error {
