@@ -38,6 +38,7 @@ import (
 	"byline/internal/fault"
 	"byline/internal/httpapi"
 	"byline/internal/ingest"
+	"byline/internal/live"
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
@@ -72,6 +73,7 @@ type App struct {
 	tools   *mcp.Box                   // nil: no servers of tools are configured
 	hub     *runs.Hub
 	streams *httpapi.Streams
+	rooms   *live.Rooms
 	worker  *runs.Worker
 	chat    atomic.Pointer[func(ctx context.Context, job *runs.Job) (any, error)] // who answers in sessions
 	health  *ops.Health
@@ -249,7 +251,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err != nil {
 		return err
 	}
-	a.streams = httpapi.NewStreams(accounts, a.log)
+	a.streams, a.rooms = httpapi.NewStreams(accounts, a.log), live.NewRooms(a.store.LiveBus())
 	probes := append([]ops.Probe{
 		{Name: "store", Needed: true, Ask: a.store.Ping},
 		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
@@ -278,7 +280,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Hub: a.hub, Streams: a.streams,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Hub: a.hub, Streams: a.streams, Rooms: a.rooms,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
@@ -445,6 +447,9 @@ func (a *App) Close() error {
 		a.worker.Stop(done) // does nothing after Drain
 		a.hub.Close()
 		a.streams.Close(done)
+	}
+	if a.rooms != nil {
+		a.rooms.Close()
 	}
 	a.background.Wait()
 	if a.models != nil {

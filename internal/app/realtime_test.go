@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"byline/internal/ident"
 )
 
 // member is somebody's WebSocket.
@@ -218,7 +220,9 @@ func TestSocketListens(t *testing.T) {
 	if e := m.until("pong"); e["data"].(obj)["n"] != 1.0 {
 		t.Errorf("pong %v", e)
 	}
-	for message, code := range map[string]string{`{`: "bad_message", `[]`: "bad_message", `{"data":1}`: "bad_message", `{"type":"dance"}`: "unknown_type",
+	for message, code := range map[string]string{`{"type":"typing"}`: "bad_data", `{"type":"typing","data":{}}`: "required", `{"type":"typing","data":{"typing":true,"draft_id":"x"}}`: "bad_id", `{"type":"typing","data":{"typing":true,"who":"x"}}`: "bad_data",
+		`{"type":"cursor","data":[]}`: "bad_data", `{"type":"cursor","data":{"start":3,"end":2}}`: "before_start", `{"type":"cursor","data":{"start":-1}}`: "before_start", `{"type":"cursor","data":{"version":-1}}`: "bad_version",
+		`{`: "bad_message", `[]`: "bad_message", `{"data":1}`: "bad_message", `{"type":"dance"}`: "unknown_type",
 		`{"type":"ping","data":"` + strings.Repeat("x", 2000) + `"}`: "too_large"} {
 		m.say([]byte(message))
 		if e := m.until("error"); e["data"].(obj)["code"] != code || e["data"].(obj)["detail"] == "" {
@@ -233,6 +237,75 @@ func TestSocketListens(t *testing.T) {
 	}
 	m.say(obj{"type": "ping", "data": strings.Repeat("x", 65<<10)})
 	m.closed(websocket.StatusMessageTooBig, 5*time.Second)
+}
+
+// Those who are in a session see each other come and go, write, and move.
+func TestRoom(t *testing.T) {
+	s := openTalk(t)
+	ann := s.register("ann@example.org")
+	id, _ := ann.talk()
+	draft := ident.New()
+	one := ann.join("/ws/" + id + "?after=latest")
+	hello := one.next()["data"].(obj)
+	self := hello["member"].(obj)
+	if p := hello["presence"].(obj); p["event"] != "here" || p["count"] != 1.0 || self["name"] != "ann@example.org" || self["connection_id"] == "" || self["user_id"] == "" {
+		t.Fatalf("hello %v", hello)
+	}
+	two := ann.join("/ws/" + id + "?after=latest")
+	if p := two.next()["data"].(obj)["presence"].(obj); p["count"] != 2.0 || len(p["members"].([]any)) != 2 {
+		t.Errorf("presence %v", p)
+	}
+	came := one.until("presence")["data"].(obj)
+	if came["event"] != "join" || came["count"] != 2.0 || came["member"].(obj)["connection_id"] == self["connection_id"] {
+		t.Errorf("presence %v", came)
+	}
+	two.say(obj{"type": "typing", "data": obj{"typing": true}})
+	two.say(obj{"type": "cursor", "data": obj{"draft_id": draft, "version": 3, "start": 4, "end": 9}})
+	two.say(obj{"type": "cursor", "data": obj{"draft_id": draft, "start": 4}})
+	two.say(obj{"type": "cursor", "data": obj{}})
+	typing := one.next()
+	if d := typing["data"].(obj); typing["type"] != "typing" || d["typing"] != true || d["member"].(obj)["connection_id"] != came["member"].(obj)["connection_id"] || typing["session_seq"] != nil {
+		t.Errorf("typing %v", typing)
+	}
+	if d := one.until("cursor")["data"].(obj); d["draft_id"] != draft || d["version"] != 3.0 || d["start"] != 4.0 || d["end"] != 9.0 {
+		t.Errorf("cursor %v", d)
+	}
+	if d := one.until("cursor")["data"].(obj); d["end"] != 4.0 {
+		t.Errorf("cursor %v", d)
+	}
+	if d := one.until("cursor")["data"].(obj); d["draft_id"] != nil {
+		t.Errorf("cursor %v", d)
+	}
+	two.say(obj{"type": "presence"})
+	if p := two.next(); p["type"] != "presence" || p["data"].(obj)["event"] != "here" { // and none of its own before
+		t.Errorf("presence %v", p)
+	}
+	two.c.Close(websocket.StatusNormalClosure, "") //nolint:errcheck // it goes either way
+	if left := one.until("presence")["data"].(obj); left["event"] != "leave" || left["count"] != 1.0 {
+		t.Errorf("presence %v", left)
+	}
+}
+
+// Who says too much is told once, and sent away when that does not help.
+func TestSocketIsFlooded(t *testing.T) {
+	s := openTalk(t)
+	ann := s.register("ann@example.org")
+	id, _ := ann.talk()
+	m, other := ann.join("/ws/"+id), ann.join("/ws/"+id)
+	other.until("hello")
+	for range 200 {
+		m.say(obj{"type": "cursor", "data": obj{"start": 1}})
+	}
+	if e := m.until("error"); e["data"].(obj)["code"] != "too_many_messages" {
+		t.Errorf("error %v", e)
+	}
+	go func() {
+		for m.c.Write(t.Context(), websocket.MessageText, []byte(`{"type":"ping"}`)) == nil {
+		}
+	}()
+	m.closed(websocket.StatusPolicyViolation, 10*time.Second)
+	other.say(obj{"type": "ping"})
+	other.until("pong")
 }
 
 // Who has no right is told so by the code, which is all that a browser sees.
@@ -378,9 +451,14 @@ func TestStreamsEnd(t *testing.T) {
 	m := ann.join("/ws/" + id)
 	m.until("hello")
 	sse = ann.stream(path + "/events")
-	go s.close(s.server)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.close(s.server)
+	}()
 	m.closed(websocket.StatusServiceRestart, 5*time.Second)
 	if b, err := io.ReadAll(sse.Body); err != nil || bytes.Contains(b, []byte("stream.gone")) {
 		t.Errorf("stream at the stop: %v %s", err, b)
 	}
+	<-stopped
 }

@@ -1,11 +1,15 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
 	"byline/internal/fault"
+	"byline/internal/ident"
+	"byline/internal/live"
 )
 
 // ear is how much a client may say: messageRate a second on average, messageBurst at once.
@@ -88,9 +92,98 @@ func (k *socket) act(m said) error {
 			return fault.Bad("message.data", "too_large", "A ping has %d bytes at most.", maxEcho)
 		}
 		k.tell("pong", m.Data)
-		return nil
+	case "presence":
+		k.tell("presence", k.place.Present())
+	case "typing":
+		t, err := parseTyping(m.Data)
+		if err != nil {
+			return err
+		}
+		t.Member = k.place.Member
+		k.place.Say("typing", t)
+	case "cursor":
+		c, err := parsePlace(m.Data)
+		if err != nil {
+			return err
+		}
+		c.Member = k.place.Member
+		k.place.Say("cursor", c)
+	default:
+		return fault.Bad("message.type", "unknown_type", "The server knows messages of the types ping, presence, typing and cursor.")
 	}
-	return fault.Bad("message.type", "unknown_type", "The server knows messages of the type ping.")
+	return nil
+}
+
+// typing is the data of a message that tells others that somebody writes. It is told again while it lasts: a word may be lost.
+type typing struct {
+	Member  live.Member `json:"member"`
+	Typing  bool        `json:"typing"`
+	DraftID string      `json:"draft_id,omitempty"` // where; without one, a message
+}
+
+func parseTyping(data []byte) (t typing, err error) {
+	var in struct {
+		Typing  *bool  `json:"typing"`
+		DraftID string `json:"draft_id"`
+	}
+	if err := parseData(data, &in); err != nil {
+		return t, err
+	}
+	if in.Typing == nil {
+		return t, fault.Bad("message.data.typing", "required", "Say whether somebody is typing: true or false.")
+	}
+	return typing{Typing: *in.Typing, DraftID: in.DraftID}, checkDraft(in.DraftID)
+}
+
+// place is the data of a message that shows others where somebody is in a draft: bytes of the content of a version. Without a draft the
+// cursor is nowhere.
+type place struct {
+	Member  live.Member `json:"member"`
+	DraftID string      `json:"draft_id,omitempty"`
+	Version int         `json:"version,omitempty"`
+	Start   int         `json:"start"`
+	End     int         `json:"end"`
+}
+
+func parsePlace(data []byte) (p place, err error) {
+	var in struct {
+		DraftID string `json:"draft_id"`
+		Version int    `json:"version"`
+		Start   int    `json:"start"`
+		End     *int   `json:"end"`
+	}
+	if err := parseData(data, &in); err != nil {
+		return p, err
+	}
+	p = place{DraftID: in.DraftID, Version: in.Version, Start: in.Start, End: in.Start}
+	if in.End != nil {
+		p.End = *in.End
+	}
+	switch {
+	case p.Start < 0 || p.End < p.Start:
+		return place{}, fault.Bad("message.data.end", "before_start", "A cursor is at start, or reaches from start to end: 0 <= start <= end.")
+	case p.Version < 0:
+		return place{}, fault.Bad("message.data.version", "bad_version", "A version is a number from 1 on.")
+	}
+	return p, checkDraft(p.DraftID)
+}
+
+// parseData reads the data of a message; what it does not know is refused, as in requests.
+func parseData(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		say := strings.TrimPrefix(err.Error(), "json: ")
+		return fault.Bad("message.data", "bad_data", "The data of this message cannot be read: %s.", say)
+	}
+	return nil
+}
+
+func checkDraft(id string) error {
+	if id != "" && !ident.Valid(id) {
+		return fault.Bad("message.data.draft_id", "bad_id", "This is not the id of a draft.")
+	}
+	return nil
 }
 
 // refuse tells the client what was wrong.
@@ -103,11 +196,12 @@ func (k *socket) refuse(err error) {
 	}{f.Code, f.Say, f.Fields})
 }
 
-// post is what waits for one client beside the log: it may be lost, oldest first.
+// post is what waits for one client beside the log: it may be lost, the oldest first.
 type post struct {
 	mu   sync.Mutex
 	list [][]byte
-	bell chan struct{}
+	lost bool
+	bell chan struct{} // one place
 }
 
 // postSize is how many messages wait for a client that does not read.
@@ -117,33 +211,20 @@ func (p *post) put(b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.list) == postSize {
-		p.list = append(p.list[:0], p.list[1:]...)
+		p.list, p.lost = append(p.list[:0], p.list[1:]...), true
 	}
 	p.list = append(p.list, b)
 	select {
-	case p.ring() <- struct{}{}:
+	case p.bell <- struct{}{}:
 	default:
 	}
 }
 
-func (p *post) take() [][]byte {
+// take gives what there is; lost tells that there was more.
+func (p *post) take() (list [][]byte, lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.list
-	p.list = nil
-	return list
-}
-
-// ready has something when there is post.
-func (p *post) ready() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ring()
-}
-
-func (p *post) ring() chan struct{} {
-	if p.bell == nil {
-		p.bell = make(chan struct{}, 1)
-	}
-	return p.bell
+	list, lost = p.list, p.lost
+	p.list, p.lost = nil, false
+	return list, lost
 }

@@ -21,6 +21,7 @@ import (
 	"byline/internal/draft"
 	"byline/internal/fault"
 	"byline/internal/ident"
+	"byline/internal/live"
 	"byline/internal/llm"
 	"byline/internal/ops"
 	"byline/internal/runs"
@@ -49,6 +50,7 @@ type Deps struct {
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
 	Hub           *runs.Hub
 	Streams       *Streams
+	Rooms         *live.Rooms
 	Render        func(ctx context.Context, f blob.File, page, dpi int) (png []byte, err error)
 	Models        *llm.Catalog
 	Books         llm.Books

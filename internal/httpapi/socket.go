@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +18,7 @@ import (
 	"byline/internal/account"
 	"byline/internal/fault"
 	"byline/internal/ident"
+	"byline/internal/live"
 	"byline/internal/runs"
 )
 
@@ -122,6 +123,8 @@ func closing(why error) (websocket.StatusCode, string) {
 		return closeAuth, f.Code
 	case f.Kind == fault.NotFound:
 		return closeNotYours, f.Code
+	case f.Kind == fault.Limited:
+		return websocket.StatusPolicyViolation, f.Code
 	case f.Kind == fault.Unavailable:
 		return websocket.StatusTryAgainLater, f.Code
 	}
@@ -137,10 +140,11 @@ type socket struct {
 	follower *follower
 	cursor   *runs.Cursor
 
-	c    *websocket.Conn
-	conn net.Conn // below it
-	post post     // what is not logged
-	ear  ear
+	c     *websocket.Conn
+	conn  net.Conn   // below it
+	post  post       // what is not logged
+	place *live.Seat // in the room
+	ear   ear
 
 	pinging sync.Mutex
 	ping    *time.Timer
@@ -159,6 +163,9 @@ func (k *socket) release() {
 func (k *socket) run() {
 	defer k.Metrics.Stream()()
 	defer k.release()
+	k.post.bell = make(chan struct{}, 1)
+	k.place = k.Rooms.Join(k.session, live.Member{Connection: ident.New(), User: k.user.ID, Name: cmp.Or(k.user.FullName, k.user.Email)}, k.post.put)
+	defer k.place.Leave()
 	var reader sync.WaitGroup
 	reader.Go(k.read)
 	k.pinging.Lock()
@@ -213,20 +220,32 @@ func (k *socket) write() error {
 				return err
 			}
 		}
-		for _, b := range k.post.take() {
-			if err := k.send(b); err != nil {
-				return err
-			}
+		if err := k.deliver(); err != nil {
+			return err
 		}
 		if len(frames) > 0 {
 			continue
 		}
 		select {
 		case <-changed:
-		case <-k.post.ready():
+		case <-k.post.bell:
 		case <-k.follower.ctx.Done():
 		}
 	}
+}
+
+// deliver sends what is not logged. Where some of it was lost, who is there is told anew.
+func (k *socket) deliver() error {
+	list, lost := k.post.take()
+	if lost {
+		list = append(list, live.Encode(k.session, "presence", k.place.Present()))
+	}
+	for _, b := range list {
+		if err := k.send(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // send sends a message. The deadline is taken away behind it: what the library sends by itself has deadlines of its own.
@@ -260,30 +279,16 @@ func (k *socket) read() {
 
 // tell leaves a message for this client only.
 func (k *socket) tell(kind string, data any) {
-	k.post.put(k.envelope(kind, data))
-}
-
-// envelope is a message that is in no log.
-func (k *socket) envelope(kind string, data any) []byte {
-	b, err := json.Marshal(struct {
-		SessionID string    `json:"session_id"`
-		At        time.Time `json:"at"`
-		Type      string    `json:"type"`
-		Data      any       `json:"data"`
-	}{k.session, time.Now().UTC(), kind, data})
-	if err != nil {
-		k.log.Error("write message", "type", kind, "error", err) // a mistake in the code
-	}
-	return b
+	k.post.put(live.Encode(k.session, kind, data))
 }
 
 // helloData is that of the first message.
 type helloData struct {
-	SessionSeq int64  `json:"session_seq"` // newest of the session
-	Connection string `json:"connection_id"`
-	User       string `json:"user_id,omitempty"`
+	SessionSeq int64         `json:"session_seq"` // newest of the session
+	Member     live.Member   `json:"member"`      // the client itself
+	Presence   live.Presence `json:"presence"`
 }
 
 func (k *socket) hello() []byte {
-	return k.envelope("hello", helloData{SessionSeq: k.cursor.Last(), Connection: ident.New(), User: k.user.ID})
+	return live.Encode(k.session, "hello", helloData{SessionSeq: k.cursor.Last(), Member: k.place.Member, Presence: k.place.Present()})
 }
