@@ -38,6 +38,7 @@ import (
 	"byline/internal/fault"
 	"byline/internal/httpapi"
 	"byline/internal/ingest"
+	"byline/internal/live"
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
@@ -71,6 +72,8 @@ type App struct {
 	web     *agent.Web                 // nil: nothing is configured for it
 	tools   *mcp.Box                   // nil: no servers of tools are configured
 	hub     *runs.Hub
+	streams *httpapi.Streams
+	rooms   *live.Rooms
 	worker  *runs.Worker
 	chat    atomic.Pointer[func(ctx context.Context, job *runs.Job) (any, error)] // who answers in sessions
 	health  *ops.Health
@@ -275,6 +278,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err != nil {
 		return err
 	}
+	a.streams, a.rooms = httpapi.NewStreams(accounts, a.log), live.NewRooms(a.store.LiveBus())
 	probes := append([]ops.Probe{
 		{Name: "store", Needed: true, Ask: a.store.Ping},
 		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
@@ -303,7 +307,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Hub: a.hub, Streams: a.streams, Rooms: a.rooms,
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},
@@ -381,6 +385,7 @@ func (a *App) start() {
 	a.stop = stop
 	merger := search.NewMerger(a.store, a.log)
 	a.background.Go(func() { merger.Run(ctx) })
+	a.background.Go(func() { a.streams.Run(ctx) })
 	a.background.Go(func() { a.spaces.Run(ctx) })
 	a.background.Go(func() { a.router.Run(ctx) })
 	a.background.Go(func() { a.feed.Run(ctx) })
@@ -467,6 +472,7 @@ func (a *App) Retire(ctx context.Context) {
 func (a *App) Drain(ctx context.Context) {
 	a.health.Drain()
 	a.hub.Close()
+	a.streams.Close(ctx)
 	a.worker.Stop(ctx)
 }
 
@@ -479,6 +485,10 @@ func (a *App) Close() error {
 		cancel()
 		a.worker.Stop(done) // does nothing after Drain
 		a.hub.Close()
+		a.streams.Close(done)
+	}
+	if a.rooms != nil {
+		a.rooms.Close()
 	}
 	a.background.Wait()
 	if a.models != nil {
