@@ -1,0 +1,101 @@
+package app_test
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"byline/internal/app"
+	"byline/internal/cli"
+	"byline/internal/config"
+	"byline/internal/fault"
+	"byline/internal/store/storetest"
+)
+
+// opening opens a system as a command does, or a server.
+func opening(t *testing.T, dir, database string, o cli.Options) (*app.App, error) {
+	t.Helper()
+	cfg, _, err := config.Load(config.Sources{Environ: []string{"BYLINE_DATA=" + dir, "DATABASE_URL=" + database, "DEFAULT_LLM_PROVIDER=offline"}, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Config, o.Log = cfg, slog.New(slog.DiscardHandler)
+	return app.Open(t.Context(), o)
+}
+
+// Servers with one PostgreSQL share a data directory: what is uploaded to one is there on the other, with the same key for tokens. A command is told
+// that servers are there, and may open the library beside them; a process on SQLite may not.
+func TestServersShareADirectory(t *testing.T) {
+	t.Parallel()
+	dir, database := t.TempDir(), storetest.Schema(t)
+	a, b := open(t, dir, "DATABASE_URL="+database), open(t, dir, "DATABASE_URL="+database)
+	p := a.register("owner@example.com")
+	doc := p.document("boiler.txt", "The boiler was installed in 1987.")
+	q := &person{b, p.token}
+	if r := q.want(200, "GET", "/api/v1/documents/"+doc+"/content", nil); string(r.raw) != "The boiler was installed in 1987." {
+		t.Errorf("%s", r.raw)
+	}
+	for name, tc := range map[string]struct {
+		database string
+		o        cli.Options
+		code     string
+	}{
+		"a command":          {database, cli.Options{}, cli.InUse},
+		"a command beside":   {database, cli.Options{Beside: true}, ""},
+		"a server":           {database, cli.Options{Server: true}, ""},
+		"a server on SQLite": {"", cli.Options{Server: true}, cli.InUse},
+	} {
+		got, err := opening(t, dir, tc.database, tc.o)
+		if err == nil {
+			err = got.Close()
+		}
+		if code := ""; err != nil {
+			if code = fault.Of(err).Code; code != tc.code {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if tc.code != "" {
+			t.Errorf("%s opens", name)
+		}
+	}
+	a.close(a.server)
+	b.close(b.server)
+	alone, err := opening(t, dir, database, cli.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := alone.Close(); err != nil {
+		t.Error(err)
+	}
+	lite, err := opening(t, t.TempDir(), "", cli.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lite.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What was deleted goes soon, also where the process is restarted again and again before its first round.
+func TestSweepAtTheStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	p := s.register("owner@example.com")
+	doc := p.document("boiler.txt", "The boiler was installed in 1987.")
+	p.want(200, "DELETE", "/api/v1/documents/"+doc, nil)
+	s.close(s.server)
+	if left, _ := filepath.Glob(filepath.Join(dir, "blobs", "*", "*")); len(left) != 1 {
+		t.Skipf("swept before the end: %v", left) // on a slow machine
+	}
+	open(t, dir)
+	for end := time.Now().Add(8 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left, err := filepath.Glob(filepath.Join(dir, "blobs", "*", "*"))
+		if err == nil && len(left) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("left: %v, %v", left, err)
+		}
+	}
+}
