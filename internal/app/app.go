@@ -106,44 +106,6 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 	return a, nil
 }
 
-// hold takes the data directory: for this process, or on PostgreSQL, where others may share it, for those that do.
-func (a *App) hold(ctx context.Context, o cli.Options) error {
-	dir := a.cfg.Storage.Data
-	lock := flock.New(filepath.Join(dir, "lock"))
-	err := os.MkdirAll(dir, 0o700)
-	ok := false
-	switch shared := a.cfg.Storage.DatabaseURL != ""; {
-	case err != nil:
-	case shared && (o.Server || o.Beside):
-		ok, err = share(ctx, lock)
-	default:
-		if ok, err = lock.TryLock(); ok && shared { // a command alone
-			if err = lock.Unlock(); err == nil {
-				ok, err = share(ctx, lock)
-			}
-		}
-	}
-	if err != nil {
-		return fault.New(fault.Unavailable, "data_directory", "The data directory %s cannot be used (%v). Make it a directory that you can write to, or choose another one with --data or BYLINE_DATA.", dir, err).Because(err)
-	}
-	if !ok {
-		return fault.New(fault.Conflict, cli.InUse, "Another process holds the data directory %s. Stop it, or choose another directory with --data.", dir)
-	}
-	a.lock = lock
-	return nil
-}
-
-// share takes a lock that others may have, too. A command may look at it at the same moment, by taking it alone.
-func share(ctx context.Context, lock *flock.Flock) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	ok, err := lock.TryRLockContext(ctx, 10*time.Millisecond)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return false, nil // a process on SQLite
-	}
-	return ok, err
-}
-
 func (a *App) openStores(ctx context.Context) error {
 	s, err := store.Open(ctx, storeOptions(a.cfg, a.log))
 	if err != nil {
@@ -156,7 +118,16 @@ func (a *App) openStores(ctx context.Context) error {
 	if a.blobs, err = openBlobs(a.cfg); err != nil {
 		return err
 	}
-	n, err := a.blobs.Sweep(ctx, func(key string) (bool, error) { return s.HasBlob(ctx, key) })
+	known := func(key string) (bool, error) { return s.HasBlob(ctx, key) }
+	mine, err := a.ownsFiles(ctx, known)
+	if err != nil {
+		return fmt.Errorf("look whose files there are: %w", err)
+	}
+	if !mine { // what this database does not know may be all that another one has
+		a.log.Warn("files of another library are left alone: this data directory was used with another database", "directory", a.cfg.Storage.Data)
+		known = func(string) (bool, error) { return true, nil }
+	}
+	n, err := a.blobs.Sweep(ctx, known)
 	if err != nil {
 		return fmt.Errorf("sweep blobs: %w", err)
 	}
@@ -164,14 +135,6 @@ func (a *App) openStores(ctx context.Context) error {
 		a.log.Info("removed unfinished uploads", "files", n)
 	}
 	return nil
-}
-
-// openBlobs opens the directory of uploaded files. Servers with one database share it.
-func openBlobs(cfg *config.Config) (*localfs.Store, error) {
-	if cfg.Storage.DatabaseURL != "" {
-		return localfs.OpenShared(cfg.Storage.Data)
-	}
-	return localfs.Open(cfg.Storage.Data)
 }
 
 // databaseFile is SQLite's, in the data directory; its logs have the same name with an ending.

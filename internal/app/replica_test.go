@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -97,5 +98,58 @@ func TestSweepAtTheStart(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("left: %v, %v", left, err)
 		}
+	}
+}
+
+// A data directory that is opened with another database, such as a new PostgreSQL, keeps the files of its library, which that database knows nothing of.
+func TestAnotherDatabaseLeavesFilesAlone(t *testing.T) {
+	t.Parallel()
+	dir, database := t.TempDir(), storetest.Schema(t)
+	s := open(t, dir)
+	p := s.register("owner@example.com")
+	doc := p.document("boiler.txt", "The boiler was installed in 1987.")
+	s.close(s.server)
+	files, err := filepath.Glob(filepath.Join(dir, "blobs", "*", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	ago := time.Now().Add(-2 * time.Hour)
+	for _, marked := range []bool{true, false} { // also a directory that is older than its mark
+		if err := os.Chtimes(files[0], ago, ago); err != nil {
+			t.Fatal(err)
+		}
+		if !marked {
+			if err := os.Remove(filepath.Join(dir, "library")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := open(t, dir, "DATABASE_URL="+database)
+		other.close(other.server)
+		if _, err := os.Stat(files[0]); err != nil {
+			t.Fatalf("marked %v: %v", marked, err)
+		}
+	}
+	s = open(t, dir)
+	if r := (&person{s, p.token}).want(200, "GET", "/api/v1/documents/"+doc+"/content", nil); len(r.raw) == 0 {
+		t.Error("the file is gone")
+	}
+	if mark, err := os.ReadFile(filepath.Join(dir, "library")); err != nil || len(mark) == 0 {
+		t.Error(err)
+	}
+	// Its own orphans are removed.
+	orphan := filepath.Join(dir, "blobs", "ZZ", "01J9ZB3C4D5E6F7G8H9JKMNPZZ")
+	if err := os.MkdirAll(filepath.Dir(orphan), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(orphan, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(orphan, ago, ago); err != nil {
+		t.Fatal(err)
+	}
+	s.close(s.server)
+	open(t, dir)
+	if _, err := os.Stat(orphan); err == nil {
+		t.Error("an orphan is left")
 	}
 }
