@@ -336,6 +336,7 @@ func (a *App) accounts(ctx context.Context, server bool) (*account.Service, erro
 // How often the background loops look.
 const (
 	sweepEvery   = 10 * time.Second // what was deleted is gone within 60 s
+	sweepAgain   = time.Second      // at the start, while something is left
 	compactEvery = time.Minute
 	compactAfter = time.Hour // a reader may still be resuming before
 	releaseEvery = 20 * time.Second
@@ -357,12 +358,24 @@ func (a *App) start() {
 		a.background.Go(func() { a.outside.run(ctx, a.known) })
 	}
 	a.background.Go(func() {
-		sweep := func() error {
-			_, err := a.store.Sweep(ctx, a.blobs.Delete)
+		left := 1 // perhaps
+		sweep := func() (err error) {
+			left, err = a.store.Sweep(ctx, a.blobs.Delete)
 			return err
 		}
-		if err := sweep(); err != nil && ctx.Err() == nil { // at once: a process may be restarted before its first round, again and again
-			a.failed("sweep")(err)
+		// First at once: a process may be restarted before its first round, again and again. Readers may be in the way for a moment.
+		first, stop := context.WithTimeout(ctx, sweepEvery)
+		defer stop()
+		for left > 0 && first.Err() == nil {
+			if err := sweep(); err != nil && ctx.Err() == nil {
+				a.failed("sweep")(err)
+			}
+			if left > 0 {
+				select {
+				case <-first.Done():
+				case <-time.After(sweepAgain):
+				}
+			}
 		}
 		every(ctx, sweepEvery, sweep, a.failed("sweep"))
 	})

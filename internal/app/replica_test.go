@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"context"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -151,5 +153,35 @@ func TestAnotherDatabaseLeavesFilesAlone(t *testing.T) {
 	open(t, dir)
 	if _, err := os.Stat(orphan); err == nil {
 		t.Error("an orphan is left")
+	}
+}
+
+// A server that stops tells streams to come again, with an answer that EventSource takes for that; an error would make it give up.
+func TestStreamsOfAServerThatStops(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	p := s.register("owner@example.com")
+	_, path := p.talk()
+	doc := p.document("boiler.txt", "The boiler was installed in 1987.")
+	run := p.want(202, "POST", "/api/v1/blog/generate", obj{"document_ids": []string{doc}}).str("run", "id")
+	p.events(run, 0, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s.app.Retire(ctx) // nobody asks whether it is ready, so nobody has to notice
+	resp, err := http.Get(s.url + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("ready: %s", resp.Status)
+	}
+	p.want(200, "GET", "/api/v1/auth/me", nil)
+	s.app.Drain(ctx)
+	for _, at := range []string{path + "/events", "/api/v1/runs/" + run + "/events"} {
+		r := p.want(200, "GET", at, nil, "Accept", "text/event-stream")
+		if string(r.raw) != "retry: 1000\n\n" {
+			t.Errorf("%s: %q", at, r.raw)
+		}
 	}
 }
