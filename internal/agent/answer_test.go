@@ -227,6 +227,10 @@ func TestAnswerOfQuotes(t *testing.T) {
 	if !strings.Contains(again.Answer, "31,000 litres") {
 		t.Errorf("%+v", again.Answered)
 	}
+	other := d.ask(agent.Asking{Question: "What is the capital of Peru?", History: []agent.Turn{{"user", "What does the boiler of the library burn?"}, {"assistant", "Oil."}}})
+	if other.Evidence || len(other.Citations) > 0 || other.Question != "What is the capital of Peru?" {
+		t.Errorf("the question before is answered again: %+v", other.Answered)
+	}
 }
 
 // A question in a conversation is made to stand alone before it is searched for.
