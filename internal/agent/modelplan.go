@@ -30,14 +30,17 @@ type sourceData struct {
 
 // proposal is a model's plan.
 type proposal struct {
-	Title    string   `json:"title"`
-	Summary  string   `json:"summary"`
-	Tags     []string `json:"tags"`
-	Sections []struct {
-		Title string  `json:"title"`
-		About string  `json:"about"`
-		Share float64 `json:"share"`
-	} `json:"sections"`
+	Title    string            `json:"title"`
+	Summary  string            `json:"summary"`
+	Tags     []string          `json:"tags"`
+	Sections []proposedSection `json:"sections"`
+}
+
+// proposedSection is a section of it; shares are compared with each other.
+type proposedSection struct {
+	Title string  `json:"title"`
+	About string  `json:"about"`
+	Share float64 `json:"share"`
 }
 
 var planSchema = &llm.Schema{Name: "plan", JSON: json.RawMessage(`{"type":"object","additionalProperties":false,"required":["title","summary","tags","sections"],"properties":{"title":{"type":"string"},"summary":{"type":"string"},"tags":{"type":"array","items":{"type":"string"}},"sections":{"type":"array","items":{"type":"object","additionalProperties":false,"required":["title","about","share"],"properties":{"title":{"type":"string"},"about":{"type":"string"},"share":{"type":"number"}}}}}}`)}
@@ -95,13 +98,7 @@ func (p *proposal) read(answer string) error {
 	if err := jsonOf(answer, p); err != nil {
 		return fmt.Errorf("it is not valid JSON: %w", err)
 	}
-	p.Sections = slices.DeleteFunc(p.Sections, func(s struct {
-		Title string  `json:"title"`
-		About string  `json:"about"`
-		Share float64 `json:"share"`
-	}) bool {
-		return strings.TrimSpace(s.Title) == ""
-	})
+	p.Sections = slices.DeleteFunc(p.Sections, func(s proposedSection) bool { return strings.TrimSpace(s.Title) == "" })
 	switch {
 	case len(p.Sections) == 0:
 		return errors.New(`"sections" is empty`)
@@ -134,13 +131,7 @@ func (r *round) adopt(p proposal) {
 		list, about, shares = nil, nil, nil
 		for i, title := range outline {
 			what := ""
-			if k := slices.IndexFunc(p.Sections, func(s struct {
-				Title string  `json:"title"`
-				About string  `json:"about"`
-				Share float64 `json:"share"`
-			}) bool {
-				return strings.EqualFold(line(s.Title), line(title))
-			}); k >= 0 {
+			if k := slices.IndexFunc(p.Sections, func(s proposedSection) bool { return strings.EqualFold(line(s.Title), line(title)) }); k >= 0 {
 				what = line(p.Sections[k].About)
 			} else if len(p.Sections) == len(outline) {
 				what = line(p.Sections[i].About)

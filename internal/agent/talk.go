@@ -33,6 +33,8 @@ type Drafting interface {
 	Generate(ctx context.Context, ws ident.Workspace, w draft.Wish, categories, tags []string, once *ident.Once) (draft.Draft, runs.Run, error)
 	Accept(ctx context.Context, ws ident.Workspace, draftID, id string, hunks []string, author string) (draft.Proposal, error)
 	Reject(ctx context.Context, ws ident.Workspace, draftID, id string, hunks []string) (draft.Proposal, error)
+	// StyleGuide is what the workspace wants every text to keep to; empty when there is none.
+	StyleGuide(ctx context.Context, ws ident.Workspace) (string, error)
 }
 
 // The nodes of a conversation. Each has graphs of its own within: an answer's, a refinement's.
@@ -245,7 +247,10 @@ func (t *talking) doAnswer(ctx context.Context) (string, []runs.NewEvent, error)
 		Instructions: t.instructions(),
 	}
 	if t.model == nil {
-		asking.Provider, asking.Model, asking.History = offline, "", t.said()
+		asking.Provider, asking.Model = offline, ""
+	}
+	if t.model == nil || t.wish.Action != nil { // else the router has made the question stand alone
+		asking.History = t.said()
 	}
 	a, err := t.writer.Answer(ctx, t.job, asking, Desk{Prefix: t.prefix + "answer/", Channel: t.channel})
 	if err != nil {
@@ -311,7 +316,12 @@ func (t *talking) doEdit(ctx context.Context) (string, []runs.NewEvent, error) {
 	}
 	t.talk.DraftID = d.ID
 	var kept draft.Refinement // the version that it is about must not change when this is tried again
-	if err := t.Once(ctx, "edit/wish", &kept, func(context.Context) ([]runs.NewEvent, error) { kept = wish; return nil, nil }); err != nil {
+	err = t.Once(ctx, "edit/wish", &kept, func(ctx context.Context) (_ []runs.NewEvent, err error) {
+		kept = wish
+		kept.StyleGuide, err = t.writer.Drafting.StyleGuide(ctx, ws)
+		return nil, err
+	})
+	if err != nil {
 		return "", nil, err
 	}
 	r, err := t.writer.Refine(ctx, t.job, t.prefix+"edit/", kept)

@@ -75,6 +75,14 @@ func TestTalkOffline(t *testing.T) {
 	d := open(t)
 	ids := []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}
 	c := d.converse()
+	looked := make(chan struct{}) // the post waits until its draft was looked at
+	d.hooks.event = func(kind string) error {
+		if kind == runs.EventSection {
+			<-looked
+		}
+		return nil
+	}
+	defer close(looked)
 	for _, tc := range []struct {
 		say    session.Said
 		intent string

@@ -160,13 +160,7 @@ func (s *server) usageOfSession(ctx context.Context, id string) (*usageShape, er
 	}
 	var sum llm.Line
 	for _, l := range used {
-		sum.Requests += l.Requests
-		sum.Input += l.Input
-		sum.Cached += l.Cached
-		sum.Output += l.Output
-		sum.Cost += l.Cost
-		sum.Unpriced += l.Unpriced
-		sum.Estimated += l.Estimated
+		sum = sum.Plus(l)
 	}
 	u := s.toUsage(sum)
 	return &u, nil
