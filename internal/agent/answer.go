@@ -261,11 +261,15 @@ func (a *answering) standAlone(ctx context.Context) (string, error) {
 		return question, nil
 	}
 	c := conversation{Question: question}
+	request, err := ask("condense", "condense", nil, "conversation", c)
+	if err != nil {
+		return "", err
+	}
 	for _, t := range a.ask.History[max(0, len(a.ask.History)-lastTurns):] {
 		c.History = append(c.History, Turn{t.Role, material(clip(t.Content, longTurn))})
 	}
-	request, err := ask("condense", "condense", nil, "conversation", c)
-	if err != nil {
+	c.History = c.History[a.newest(c.History, a.room(request, a.short(), mostTurns)):]
+	if request, err = ask("condense", "condense", nil, "conversation", c); err != nil {
 		return "", err
 	}
 	said, err := a.call(ctx, "condense", request, nil)

@@ -155,6 +155,13 @@ func (t *talking) say(ctx context.Context, format string, args ...any) error {
 	return t.show(ctx, []writing{w})
 }
 
+// chatData fills chat.md in.
+type chatData struct{ Persona, Language, Tone string }
+
+func (t *talking) chatRequest(turns turnsData) (llm.Request, error) {
+	return ask("chat", "chat", chatData{t.writer.Sessions.Persona(t.wish.Profile), t.language(), t.wish.Settings.Tone}, "turns", turns)
+}
+
 // doChat is the node that talks without the library.
 func (t *talking) doChat(ctx context.Context) (string, []runs.NewEvent, error) {
 	if t.model == nil {
@@ -164,7 +171,7 @@ func (t *talking) doChat(ctx context.Context) (string, []runs.NewEvent, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	request, err := ask("chat", "chat", struct{ Persona, Language, Tone string }{t.writer.Sessions.Persona(t.wish.Profile), t.language(), t.wish.Settings.Tone}, "turns", turns)
+	request, err := t.chatRequest(turns)
 	if err != nil {
 		return "", nil, err
 	}

@@ -228,6 +228,80 @@ func TestTalkRemembers(t *testing.T) {
 	}
 }
 
+// Sixty turns before a model that holds little: each request fits, the newest turns are whole, the draft is named and not read out, and the
+// earlier turns are put in short by one request of an answer.
+func TestTalkOfSixtyTurns(t *testing.T) {
+	const window = 2048
+	route := `{"intent":"chat","request":"x","title":"","words":0}`
+	a := speaker(func(string) string { return route })
+	a.model.About.Context = window
+	d := openWith(t, a)
+	c := d.converse()
+	ids := []string{d.add("heating.md", heating), d.add("minutes.txt", minutes)}
+	post := d.write(draft.Wish{DocumentIDs: ids, SessionID: c.id, Provider: "offline"})
+	n := len(a.model.Asked())
+	var text strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&text, "Turn %d of the conversation. ", i)
+		said := fmt.Sprintf("This is turn number %d: %s", i, strings.Repeat("보일러 figures and words. ", 1+i%12))
+		c.say(session.Said{Content: said, DraftID: post.draft.ID})
+	}
+	recalls := 0
+	for _, r := range a.model.Asked()[n:] {
+		if left, known := llm.Room(a.model.About, r, 100); !known || left < 0 {
+			t.Fatalf("a request of %s has %d tokens too many:\n%s", r.Purpose, -left, r.Messages[1].Content)
+		}
+		if r.Purpose == "recall" {
+			recalls++
+		}
+	}
+	asked := a.model.Asked()
+	prompt := asked[len(asked)-1].Messages[1].Content
+	for _, want := range []string{"Earlier in the conversation: They spoke about the boiler.", "user: This is turn number 58: ", "This is turn number 59: ", "The draft that is open: "} {
+		if !strings.Contains(prompt, want) {
+			t.Errorf("no %q in\n%s", want, prompt)
+		}
+	}
+	if strings.Contains(prompt, "turn number 3:") || strings.Contains(prompt, "31,000 litres") {
+		t.Errorf("it has what it need not:\n%s", prompt)
+	}
+	if recalls == 0 || recalls > 60 {
+		t.Errorf("%d requests to put it in short", recalls)
+	}
+	// A question that was asked by a button is made to stand alone, within the same window.
+	n = len(asked)
+	c.say(session.Said{Content: "And how much does it burn?", Action: &session.Press{Name: "ask"}})
+	if r := a.model.Asked()[n]; r.Purpose != "condense" || !strings.Contains(r.Messages[1].Content, "turn number 59") {
+		t.Errorf("%s: %s", r.Purpose, r.Messages[1].Content)
+	} else if left, _ := llm.Room(a.model.About, r, 100); left < 0 {
+		t.Errorf("%d tokens too many", -left)
+	}
+}
+
+// A length in figures is kept however it is written, and whatever the model makes of it.
+func TestWordsThatAreAskedFor(t *testing.T) {
+	for say, want := range map[string]int{
+		"Write a post of 1,500 words.": 1500, "Write a 900-word post.": 900, "Write a post in 1.200 words": 1200, "2 000 words about boilers, please": 2000,
+		"보일러에 대해 800단어로 써 줘": 800, "Write a post about the 1,500 boilers": 0, "in 99999 words": 0, "in 12,345 words": 12345,
+	} {
+		if got := agent.WordsAsked(say); got != want {
+			t.Errorf("%q: %d words, want %d", say, got, want)
+		}
+	}
+	a := speaker(func(string) string { return `{"intent":"draft","request":"A post about boilers","title":"Boilers","words":300}` })
+	d := openWith(t, a)
+	h := d.converse().say(session.Said{Content: "Write a post of 1,100 words.", DocumentIDs: []string{d.add("heating.md", heating)}})
+	r, err := d.store.Run(t.Context(), ident.Local, h.result.RunID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wish draft.Wish
+	if decode(t, r.Input, &wish); wish.Brief.Words != 1100 || wish.Title != "Boilers" {
+		t.Errorf("%+v", wish)
+	}
+	d.wait(r.ID)
+}
+
 func TestRoutesThatAreNone(t *testing.T) {
 	for name, tc := range map[string]struct{ answer, want string }{
 		"no JSON":                     {"Let me think.", "question"},

@@ -118,12 +118,14 @@ func TestTraceOfAPost(t *testing.T) {
 }
 
 func TestTraceOfAConversation(t *testing.T) {
-	a := speaker(func(string) string { return `{"intent":"question","request":"How much oil does the boiler burn?","title":"","words":0}` })
+	a := speaker(func(string) string {
+		return `{"intent":"question","request":"How much oil does the boiler burn?","title":"","words":0}`
+	})
 	d := openWith(t, a)
 	d.add("heating.md", heating)
 	h := d.converse().say(session.Said{Content: "How much oil does the boiler burn?"})
 	_, drawing := d.trace(h.RunID)
-	for _, want := range []string{"node route\n  model route\n", "node answer\n", "  node gather\n    search How much oil", "  node reply\n    step answer/reply/text\n      model answer", "node finish\n"} {
+	for _, want := range []string{"node route\n  step memory\n  model route\n", "node answer\n", "  node gather\n    search How much oil", "  node reply\n    step answer/reply/text\n      model answer", "node finish\n"} {
 		if !strings.Contains(drawing, want) {
 			t.Errorf("no %q in\n%s", want, drawing)
 		}
