@@ -175,7 +175,7 @@ func (t *talking) guess() string {
 
 // sayings are the sentences of the writer's own in a conversation.
 type sayings struct {
-	chat, noDraft, notYet, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing string
+	chat, noDraft, notYet, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing, tasks string
 }
 
 var (
@@ -190,6 +190,7 @@ var (
 		rejected:    "Left as it was.",
 		noDocuments: "There are no documents in this session to write from. Add some, or name them with the message.",
 		writing:     "I am writing a post from %d document(s). You can read along.",
+		tasks:       "The sections of the post",
 	}
 	koreanSayings = sayings{
 		chat:     "언어 모델이 설정되어 있지 않아 대화는 할 수 없습니다. 문서의 문장으로 질문에 답하고, 인용으로 글을 쓰고, 초안을 간단히 고칠 수 있습니다: 줄이기, 절 빼기나 순서 바꾸기, 표현 바꾸기.",
@@ -202,6 +203,7 @@ var (
 		rejected:    "그대로 두었습니다.",
 		noDocuments: "이 세션에는 글을 쓸 문서가 없습니다. 문서를 추가하거나 메시지와 함께 지정하세요.",
 		writing:     "문서 %d건으로 글을 쓰고 있습니다. 쓰는 동안 읽을 수 있습니다.",
+		tasks:       "글의 절",
 	}
 )
 

@@ -232,6 +232,9 @@ func (t *talking) language() string {
 // doAnswer is the node that answers from the library, and from the web where that was asked for.
 func (t *talking) doAnswer(ctx context.Context) (string, []runs.NewEvent, error) {
 	ids := t.documents()
+	if err := t.awaitDocuments(ctx, ids); err != nil {
+		return "", nil, err
+	}
 	var events []runs.NewEvent
 	if t.talk.Web && (t.writer.Web == nil || !WebAllowed(t.job.Run().Input)) {
 		events = append(events, notice("web_not_allowed", "The web was not searched: it is not set up, or this session's settings do not allow it (web: true)."))
@@ -276,6 +279,9 @@ func (t *talking) instructions() string {
 			parts = append(parts, fmt.Sprintf(format, v))
 		}
 	}
+	if persona := t.writer.Sessions.Persona(t.wish.Profile); persona != "" {
+		parts = append(parts, persona)
+	}
 	add("Answer in %s.", languageName(s.Language), s.Language != "")
 	add("Tone: %s.", s.Tone, s.Tone != "")
 	add("For these readers: %s.", s.Audience, s.Audience != "")
@@ -284,6 +290,7 @@ func (t *talking) instructions() string {
 		words = s.Words
 	}
 	add("About %d words.", words, words > 0)
+	add("Keep to this: %s.", strings.Join(s.Must, "; "), len(s.Must) > 0)
 	add("Never write about: %s.", strings.Join(s.MustNot, "; "), len(s.MustNot) > 0)
 	return strings.Join(parts, " ")
 }
@@ -396,6 +403,9 @@ func (t *talking) doDraft(ctx context.Context) (string, []runs.NewEvent, error) 
 	if len(ids) == 0 {
 		return nodeFinish, nil, t.say(ctx, "%s", words.noDocuments)
 	}
+	if err := t.awaitDocuments(ctx, ids); err != nil {
+		return "", nil, err
+	}
 	s := t.wish.Settings
 	wish := draft.Wish{
 		DocumentIDs: ids, SessionID: t.wish.SessionID, Title: t.talk.Title, Instructions: t.talk.Request, Author: t.wish.Author, Provider: t.wish.Provider, Model: t.wish.Model,
@@ -422,13 +432,17 @@ func (t *talking) doFinish(ctx context.Context) (string, []runs.NewEvent, error)
 		ID: t.wish.ReplyID, SessionID: t.wish.SessionID, ParentID: t.wish.MessageID, Role: session.Assistant, Content: t.talk.Said, RunID: t.job.Run().ID,
 		DraftID: t.talk.DraftID, Citations: t.talk.Cites, Actions: t.talk.Actions,
 	}
+	var err error
+	if m.Elements, err = t.elements(ctx); err != nil {
+		return "", nil, err
+	}
 	if m.Content == "" {
 		m.Content = t.words().nothing
 	}
 	if err := t.job.Flush(ctx); err != nil {
 		return "", nil, err
 	}
-	m, err := t.writer.Sessions.Reply(ctx, t.job.Lease(), m)
+	m, err = t.writer.Sessions.Reply(ctx, t.job.Lease(), m)
 	if err != nil {
 		return "", nil, fmt.Errorf("keep answer: %w", err)
 	}

@@ -1,12 +1,16 @@
 package agent_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"byline/internal/agent"
+	"byline/internal/document"
 	"byline/internal/draft"
 	"byline/internal/ident"
 	"byline/internal/llm"
@@ -288,7 +292,9 @@ func TestWordsThatAreAskedFor(t *testing.T) {
 			t.Errorf("%q: %d words, want %d", say, got, want)
 		}
 	}
-	a := speaker(func(string) string { return `{"intent":"draft","request":"A post about boilers","title":"Boilers","words":300}` })
+	a := speaker(func(string) string {
+		return `{"intent":"draft","request":"A post about boilers","title":"Boilers","words":300}`
+	})
 	d := openWith(t, a)
 	h := d.converse().say(session.Said{Content: "Write a post of 1,100 words.", DocumentIDs: []string{d.add("heating.md", heating)}})
 	r, err := d.store.Run(t.Context(), ident.Local, h.result.RunID)
@@ -300,6 +306,111 @@ func TestWordsThatAreAskedFor(t *testing.T) {
 		t.Errorf("%+v", wish)
 	}
 	d.wait(r.ID)
+}
+
+// late are documents that are being read for some looks more.
+type late struct {
+	agent.Documents
+	looks atomic.Int32
+}
+
+func (l *late) BeingRead(ctx context.Context, ws ident.Workspace, ids []string) ([]string, error) {
+	if l.looks.Add(-1) >= 0 {
+		return ids[:1], nil
+	}
+	return l.Documents.BeingRead(ctx, ws, ids)
+}
+
+func (h heard) notices() string {
+	var all []string
+	for _, e := range h.log {
+		if e.Type == runs.EventNotice {
+			all = append(all, string(e.Data))
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// Who drops a file and asks at once means that file: the answer waits until it is read. What can't be read is named.
+func TestTalkWaitsForDocuments(t *testing.T) {
+	d := open(t)
+	wait := &late{Documents: d.store}
+	wait.looks.Store(2)
+	d.writer.Documents = wait
+	ids := []string{d.add("heating.md", heating)}
+	doc, _, err := d.documents.Take(t.Context(), document.Upload{Workspace: ident.Local, Filename: "raw.md", Bytes: strings.NewReader("# Never read\n\nReally.\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := d.converse().say(session.Said{Content: "How much oil does the boiler burn a year?", DocumentIDs: append(ids, doc.ID)})
+	if said := h.notices(); !strings.Contains(said, "documents_wait") || !strings.Contains(said, "raw.md is left out: it is pending.") || !strings.Contains(h.Content, "31,000") {
+		t.Errorf("%s\n%s", said, h.Content)
+	}
+	// Really: a message that comes with the upload.
+	wait.looks.Store(0)
+	doc, _, err = d.documents.Take(t.Context(), document.Upload{Workspace: ident.Local, Filename: "mill.md", Bytes: strings.NewReader("# Mill\n\nThe wheel of the mill was repaired for 1,200 euros in spring.\n"), Process: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h = d.converse().say(session.Said{Content: "For how many euros was the wheel of the mill repaired?", DocumentIDs: []string{doc.ID}}); !strings.Contains(h.Content, "1,200 euros") {
+		t.Errorf("%s\n%s", h.notices(), h.Content)
+	}
+}
+
+// An answer shows the pages that it cites, beside it, each once.
+func TestTalkShowsPages(t *testing.T) {
+	d := open(t)
+	id := d.add("mill.pdf", "%PDF-1.4 ...")
+	h := d.converse().say(session.Said{Content: "For how many euros was the weir of the mill repaired?", DocumentIDs: []string{id}})
+	if len(h.Elements) == 0 || len(h.Citations) == 0 {
+		t.Fatalf("%q %+v", h.Content, h.Citations)
+	}
+	seen := map[int]bool{}
+	for _, e := range h.Elements {
+		if e.Type != session.ElementPDF || e.Display != session.Side || e.DocumentID != id || e.Name != "mill.pdf" || seen[e.Page] || e.MessageID != h.ID {
+			t.Errorf("%+v", e)
+		}
+		seen[e.Page] = true
+	}
+	for _, c := range h.Citations {
+		if !seen[c.Spans[0].Page] {
+			t.Errorf("page %d is cited and not shown", c.Spans[0].Page)
+		}
+	}
+}
+
+func TestTasks(t *testing.T) {
+	plan := runs.Event{Type: runs.EventPlan, Data: json.RawMessage(`{"title":"T","sections":[{"section_id":"s1","title":"One"},{"section_id":"s2","title":"Two"},{"section_id":"s3","title":"Three"}]}`)}
+	begun := func(id string) runs.Event {
+		return runs.Event{Type: runs.EventSection, Data: json.RawMessage(`{"section_id":"` + id + `"}`)}
+	}
+	shown := func(key string) runs.Event {
+		return runs.Event{Type: runs.EventStepCompleted, Data: json.RawMessage(`{"step":"` + key + `"}`)}
+	}
+	for name, tc := range map[string]struct {
+		log    []runs.Event
+		status runs.Status
+		want   string
+	}{
+		"before the plan": {nil, runs.Running, ""},
+		"purged":          {[]runs.Event{{Type: runs.EventPlan, Data: json.RawMessage(`{}`)}}, runs.Completed, ""},
+		"planned":         {[]runs.Event{plan}, runs.Waiting, "ready ready ready"},
+		"under way":       {[]runs.Event{plan, begun("s1"), shown("show/s1"), begun("s2"), shown("write/s3")}, runs.Running, "done running ready"},
+		"a later round":   {[]runs.Event{plan, begun("s1"), shown("0badcafe/show/s1#2"), plan, begun("s1"), {Type: runs.EventSection, Data: json.RawMessage(`7`)}}, runs.Running, "running ready ready"},
+		"completed":       {[]runs.Event{plan, begun("s1")}, runs.Completed, "done done done"},
+		"failed":          {[]runs.Event{plan, begun("s1"), shown("show/s1"), begun("s2")}, runs.Failed, "done failed failed"},
+		"cancelled":       {[]runs.Event{plan}, runs.Cancelled, "failed failed failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, x := range agent.Tasks(tc.log, tc.status) {
+				got = append(got, x.Status)
+			}
+			if strings.Join(got, " ") != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
+	}
 }
 
 func TestRoutesThatAreNone(t *testing.T) {
