@@ -24,6 +24,7 @@ type Asking struct {
 	Author       string   `json:"author,omitempty"`       // the user who asks and pays
 	History      []Turn   `json:"history,omitempty"`      // what was said before, oldest first: the question may refer to it
 	Instructions string   `json:"instructions,omitempty"` // how the answer should be
+	Unattended   bool     `json:"unattended,omitempty"`   // nobody is there to say whether a used up budget may be gone over
 }
 
 // Turn is something that was said in a conversation.
@@ -48,9 +49,10 @@ type Answered struct {
 const ChannelAnswer = "answer"
 
 // Desk is where an answer is written: Prefix begins the keys of its steps in the run, Channel is where it is streamed (without
-// sections). Empty: as in a query run.
+// sections). Empty: as in a query run. Where somebody is there to be asked, the run waits when a budget is used up.
 type Desk struct {
 	Prefix, Channel string
+	Attended        bool
 }
 
 // answerGraph is how a question is answered, with a model or without.
@@ -91,7 +93,7 @@ func (w *Writer) HandleQuery(ctx context.Context, job *runs.Job) (any, error) {
 	if err := json.Unmarshal(job.Run().Input, &ask); err != nil {
 		return nil, fmt.Errorf("read question: %w", err)
 	}
-	answered, err := w.Answer(ctx, job, ask, Desk{})
+	answered, err := w.Answer(ctx, job, ask, Desk{Attended: !ask.Unattended})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +120,7 @@ func (w *Writer) Answer(ctx context.Context, job *runs.Job, ask Asking, at Desk)
 			continue
 		}
 		a := w.newAnswering(job, ask, prefix, at.Channel)
-		err := a.do(ctx)
+		err := a.do(ctx, at.Attended)
 		if err == nil {
 			return *a.reply.Result, nil
 		}
@@ -149,11 +151,17 @@ func (w *Writer) newAnswering(job *runs.Job, ask Asking, prefix, channel string)
 	return a
 }
 
-func (a *answering) do(ctx context.Context) error {
+func (a *answering) do(ctx context.Context, attended bool) error {
 	if err := a.choose(ctx); err != nil {
 		return err
 	}
-	err := answerGraph.Run(ctx, a)
+	graph := func() error { return answerGraph.Run(ctx, a) }
+	var err error
+	if attended && a.model != nil {
+		err = a.withinBudget(ctx, graph)
+	} else {
+		err = graph()
+	}
 	if f := fault.Of(err); err != nil && f.Kind == fault.NotFound {
 		if changed := a.unchanged(ctx); changed != nil {
 			return changed

@@ -247,5 +247,5 @@ func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(s
 
 // paying says who pays for what a model is asked.
 func (r *round) paying(ctx context.Context) context.Context {
-	return llm.WithPayer(ctx, llm.Payer{Workspace: r.job.Run().Workspace, RunID: r.job.Run().ID, UserID: r.wish.Author, Grants: r.grants})
+	return llm.WithPayer(ctx, llm.Payer{Workspace: r.job.Run().Workspace, RunID: r.job.Run().ID, UserID: r.wish.Author, Grants: r.grants()})
 }

@@ -302,3 +302,31 @@ func TestTasksOfAPost(t *testing.T) {
 		t.Errorf("%s", added.raw)
 	}
 }
+
+// An answer that is over its run's budget asks, and what a person allows counts for all of the run.
+func TestConversationOverBudget(t *testing.T) {
+	t.Parallel()
+	llms := answering(t)
+	s := open(t, t.TempDir(), "DEFAULT_LLM_PROVIDER=openai", "OPENAI_BASE_URL="+llms.URL, "DEFAULT_LLM_MODEL=fake-1", "BYLINE_LLM_BUDGET_RUN=20 tokens")
+	p := s.register("owner@example.com")
+	p.document("heating.md", warmth)
+	_, path := p.talk()
+	asked := 0
+	for _, say := range []string{"When was the boiler installed?", "And where?"} {
+		turn := p.want(202, "POST", path+"/messages", obj{"content": say, "action": "ask"})
+		run := "/api/v1/runs/" + turn.str("run", "id")
+		for status := ""; status != "completed"; time.Sleep(10 * time.Millisecond) {
+			r := p.want(200, "GET", run, nil)
+			if status = r.str("status"); status == "failed" || asked > 40 {
+				t.Fatalf("asked %d times: %s", asked, r.raw)
+			}
+			if status == "waiting" {
+				asked++
+				p.want(202, "POST", run+"/answers", obj{"question_id": r.str("question", "id"), "value": "continue"})
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("nobody was asked")
+	}
+}

@@ -44,7 +44,7 @@ func (s *server) routes() {
 		func(o *huma.Operation) {
 			o.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
 		},
-		also("202", "It takes longer than the client wants to wait. The same request with the same Idempotency-Key waits on; the run's last event has the answer", "application/json", s.schemaOf(runBody{})))
+		also("202", "It takes longer than the client wants to wait, or the run waits for a person (question): the budget is used up. The same request with the same Idempotency-Key waits on; the run's last event has the answer", "application/json", s.schemaOf(runBody{})))
 
 	handle(s, "POST", v1+"/blog/generate", "generate", "blog", "Write a post from documents", s.generate,
 		also("202", "The draft and its run", "application/json", s.schemaOf(startedShape{})), stream)
