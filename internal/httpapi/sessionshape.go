@@ -86,6 +86,7 @@ type messageShape struct {
 	DraftID     string          `json:"draft_id,omitempty"`
 	DocumentIDs []string        `json:"document_ids"`
 	Citations   []citationShape `json:"citations"`
+	Stale       bool            `json:"stale,omitempty" doc:"A source that it cites was deleted or processed anew since"`
 	Elements    []elementShape  `json:"elements"`
 	Actions     []actionShape   `json:"actions"`
 	Error       *failureShape   `json:"error,omitempty" doc:"Why the answer is not complete"`
@@ -98,7 +99,7 @@ type messageShape struct {
 // toMessage makes the shape of a message without its elements; used is what the runs have used of models.
 func (s *server) toMessage(m session.Message, used map[string]llm.Line) messageShape {
 	out := messageShape{ID: m.ID, SessionID: m.SessionID, Role: string(m.Role), Content: m.Content, RunID: m.RunID, ParentID: m.ParentID, Author: m.Author, DraftID: m.DraftID,
-		DocumentIDs: list(m.DocumentIDs), Citations: toCitations(m.Citations), Elements: []elementShape{}, Actions: []actionShape{},
+		DocumentIDs: list(m.DocumentIDs), Citations: toCitations(m.Citations), Stale: m.Stale, Elements: []elementShape{}, Actions: []actionShape{},
 		CreatedAt: m.CreatedAt.UTC(), EditedAt: known(m.EditedAt)}
 	if len(m.Siblings) > 1 {
 		out.Siblings = m.Siblings
