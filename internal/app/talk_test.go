@@ -330,3 +330,41 @@ func TestConversationOverBudget(t *testing.T) {
 		t.Error("nobody was asked")
 	}
 }
+
+// What models were shown of a document in answers, questions and changes goes with it; `byline verify` finds nothing of it.
+func TestWhatModelsWereShownIsGone(t *testing.T) {
+	t.Parallel() // it waits for the sweep
+	dir := t.TempDir()
+	llms := answering(t)
+	s := open(t, dir, "DEFAULT_LLM_PROVIDER=openai", "OPENAI_BASE_URL="+llms.URL, "DEFAULT_LLM_MODEL=fake-1")
+	p := s.register("owner@example.com")
+	doc := p.document("vault.md", "# Vault\n\nThe vault of the bank was built in 1987. The password of the vault is xylophone quartz.\n")
+	answer := p.want(200, "POST", "/api/v1/documents/query", obj{"question": "When was the vault built?"})
+	if !strings.Contains(answer.str("answer"), "1987") || strings.Contains(answer.str("answer"), "xylophone") {
+		t.Fatalf("%s", answer.raw)
+	}
+	_, path := p.talk()
+	var turns []reply
+	for _, say := range []string{"When was the vault built?", "And where?"} {
+		turn := p.want(202, "POST", path+"/messages", obj{"content": say, "action": "ask"})
+		p.ended(turn.str("run", "id"))
+		turns = append(turns, turn)
+	}
+	seen := func(run string) bool {
+		return strings.Contains(string(p.want(200, "GET", "/api/v1/runs/"+run+"/steps?detail=all", nil).raw), "xylophone quartz")
+	}
+	for _, run := range []string{answer.str("run_id"), turns[0].str("run", "id")} {
+		if !seen(run) {
+			t.Fatalf("run %s was never shown the secret", run)
+		}
+	}
+	p.want(200, "DELETE", "/api/v1/documents/"+doc+"?purge_quotes=true", nil)
+	m := p.want(200, "GET", path+"/messages/"+turns[0].str("reply", "id"), nil)
+	if m.at("message", "stale") != true || !strings.Contains(m.str("message", "content"), "1987") {
+		t.Errorf("%s", m.raw)
+	}
+	p.swept(dir, "xylophone quartz")
+	if seen(answer.str("run_id")) || seen(turns[0].str("run", "id")) {
+		t.Error("steps still tell it")
+	}
+}
