@@ -456,3 +456,50 @@ func TestNumbered(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// A question whose budget is used up waits until a person allows more; where nobody can be asked it ends with that.
+func TestAnswerOverBudget(t *testing.T) {
+	for name, tc := range map[string]struct {
+		unattended   bool
+		answer, code string
+	}{"allowed": {false, "continue", ""}, "refused": {false, "stop", llm.CodeBudget}, "nobody is there": {true, "", llm.CodeBudget}} {
+		t.Run(name, func(t *testing.T) {
+			l := newLibrarian()
+			over := true
+			l.answer = func(_ string, p []shown) llmtest.Turn {
+				if over {
+					return llmtest.Turn{Err: llm.Failure(llm.CodeBudget, nil, "The budget of the run is used up.")}
+				}
+				return llmtest.Turn{Text: verbatim(p[:1], 30)}
+			}
+			d := openWith(t, l)
+			d.add("heating.md", heating)
+			e := d.enquiries()
+			r, err := e.Ask(t.Context(), ident.Local, agent.Asking{Question: "How much oil does the boiler burn?", Unattended: tc.unattended}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tc.unattended {
+				q := d.question(r.ID)
+				if _, err := e.Wait(t.Context(), ident.Local, r.ID, time.Hour); !errors.Is(err, agent.ErrUnderWay) {
+					t.Errorf("who waits for the answer while the run waits for a person: %v", err)
+				}
+				over = false
+				if _, err := d.store.Answer(t.Context(), ident.Local, r.ID, q.ID, runs.Reply{Value: json.RawMessage(`"` + tc.answer + `"`)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := e.Wait(t.Context(), ident.Local, r.ID, 20*time.Second)
+			if code := codeOf(err); code != tc.code || tc.code == "" && !strings.Contains(a.Answer, "oil") {
+				t.Errorf("%v %+v", err, a)
+			}
+		})
+	}
+}
+
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fault.Of(err).Code
+}

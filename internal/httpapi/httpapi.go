@@ -47,6 +47,7 @@ type Deps struct {
 	Sessions      *session.Service
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
+	Outline       func(ctx context.Context, runID string) ([]runs.Event, error) // the log without tokens
 	Hub           *runs.Hub
 	Render        func(ctx context.Context, f blob.File, page, dpi int) (png []byte, err error)
 	Models        *llm.Catalog

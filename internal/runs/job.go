@@ -168,6 +168,18 @@ func (j *Job) Done(key string) bool {
 	return j.steps[key].Done
 }
 
+// CountDone counts the finished steps whose keys are wanted.
+func (j *Job) CountDone(wanted func(key string) bool) (n int) {
+	j.changed.Lock()
+	defer j.changed.Unlock()
+	for key, s := range j.steps {
+		if s.Done && wanted(key) {
+			n++
+		}
+	}
+	return n
+}
+
 // Begin opens a step that is not done by one call of Once, and writes events with that. Finish ends it.
 func (j *Job) Begin(ctx context.Context, key string, events ...NewEvent) error {
 	return j.save(ctx, Step{Key: key, Attempt: j.run.Attempt}, append([]NewEvent{{EventStepStarted, StepEvent{Step: key}}}, events...)...)

@@ -32,6 +32,15 @@ func (s *Store) Events(ctx context.Context, runID string, after int64, limit int
 	return events, err
 }
 
+// Outline gives the log of a run without what it streamed: steps, searches, tools, questions, usage.
+func (s *Store) Outline(ctx context.Context, runID string) (events []runs.Event, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		events, err = all(t, scanEvent, eventsQuery+` AND type NOT IN (?, ?, ?) ORDER BY seq`, runID, 0, runs.EventToken, runs.EventSnapshot, runs.EventReset)
+		return err
+	})
+	return events, err
+}
+
 // Heads meets runs.Log.
 func (s *Store) Heads(ctx context.Context, runIDs []string) (map[string]runs.Head, error) {
 	heads := make(map[string]runs.Head, len(runIDs))
