@@ -231,7 +231,8 @@ func TestDetectLanguage(t *testing.T) {
 }
 
 func FuzzAnalyze(f *testing.F) {
-	for _, s := range []string{"The ERR-1042 in v1.61.1", "모델은 API를", "データ ﾃﾞｰﾀ", "e\u0301\u00ad\u200d", "\xff\xfe", "C++ 1,000,000.5", "ŉ ſ İ ẞ ﬃ ㎏ ﷺ", "נ\"ב l'été"} {
+	for _, s := range []string{"The ERR-1042 in v1.61.1", "모델은 API를", "データ ﾃﾞｰﾀ", "e\u0301\u00ad\u200d", "\xff\xfe", "C++ 1,000,000.5", "ŉ ſ İ ẞ ﬃ ㎏ ﷺ", "נ\"ב l'été",
+		"A word, (another one) \"and: camelCase\".\nnext IT US don't e-mail C# word\u0301 \u0301word x\r\ny word. \u200dz API를 API 를"} {
 		for _, lang := range []string{"en", "de", "fr", "tr", "ar", "ko", ""} {
 			f.Add(s, lang)
 		}
@@ -257,6 +258,12 @@ func FuzzAnalyze(f *testing.F) {
 		}
 		if !slices.Equal(tokens, lexical.Analyze(text, lang)) {
 			t.Fatalf("%q is not analysed the same twice", text)
+		}
+		for _, query := range []bool{false, true} {
+			want, got := lexical.AnalyzeBySegments(text, lang, query), lexical.AnalyzeAs(text, lang, query)
+			if !slices.Equal(want, got) {
+				t.Fatalf("%q by segments (-) and with plain words by themselves (+):\n%s", text, gocmp.Diff(want, got))
+			}
 		}
 		found := map[string]bool{}
 		for _, k := range tokens {
