@@ -28,13 +28,6 @@ func Analyze(text, lang string) []Token {
 	return analyze(text, lang, false)
 }
 
-// AppendTokens is Analyze that adds to a list, whose room is used again from passage to passage.
-func AppendTokens(list []Token, text, lang string) []Token {
-	a := analysis{text: text, lang: baseLanguage(lang), tokens: list}
-	a.walk()
-	return a.tokens
-}
-
 func analyze(text, lang string, query bool) []Token {
 	a := analysis{text: text, lang: baseLanguage(lang), query: query}
 	a.tokens = make([]Token, 0, len(text)/6+4)
@@ -49,6 +42,9 @@ type analysis struct {
 	query  bool // leave out what is only there to be found: parts of camelCase, bigrams over particles
 	tokens []Token
 	pos    int
+
+	counts   *Builder // takes the terms in the place of tokens
+	language uint16   // its vocabulary's number of lang
 
 	current  run // being collected
 	wordEnd  int // where the last alphabetic run ended: a particle may follow at once
@@ -208,15 +204,24 @@ func (a *analysis) flush() {
 
 // emit adds a token of normalized bytes i to j of the prepared run; the term is already what it should be.
 func (a *analysis) emit(term string, i, j, pos int) {
-	if len(term) > maxTerm {
-		n := maxTerm
-		for !utf8.RuneStart(term[n]) {
-			n--
-		}
-		term = strings.Clone(term[:n])
+	if a.counts != nil {
+		a.counts.tally(a.counts.vocabulary.term(cutTerm(term)))
+		return
 	}
 	start, end := a.prepared.span(i, j)
-	a.tokens = append(a.tokens, Token{Term: term, Start: start, End: end, Pos: pos})
+	a.tokens = append(a.tokens, Token{Term: cutTerm(term), Start: start, End: end, Pos: pos})
+}
+
+// cutTerm is the beginning of a term that is too long.
+func cutTerm(term string) string {
+	if len(term) <= maxTerm {
+		return term
+	}
+	n := maxTerm
+	for !utf8.RuneStart(term[n]) {
+		n--
+	}
+	return strings.Clone(term[:n])
 }
 
 // normalized is a run in NFKC, without invisible format characters, with the way back to the original.

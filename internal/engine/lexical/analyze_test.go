@@ -1,6 +1,8 @@
 package lexical_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,20 +78,6 @@ func TestAnalyze(t *testing.T) {
 				t.Errorf("%q in %s (-want +got):\n%s", row.text, row.lang, d)
 			}
 		})
-	}
-}
-
-// A list that tokens are added to changes nothing of them.
-func TestAppendTokens(t *testing.T) {
-	var list []lexical.Token
-	for _, text := range []string{"The running dogs of ERR-1042", "", "도서관에서 v1.61.1"} {
-		want := append(slices.Clone(list), lexical.Analyze(text, "en")...)
-		if list = lexical.AppendTokens(list, text, "en"); !slices.Equal(list, want) {
-			t.Errorf("%q: got %v, want %v", text, list, want)
-		}
-	}
-	if len(list) < 6 {
-		t.Errorf("only %v", list)
 	}
 }
 
@@ -264,6 +252,16 @@ func FuzzAnalyze(f *testing.F) {
 			if !slices.Equal(want, got) {
 				t.Fatalf("%q by segments (-) and with plain words by themselves (+):\n%s", text, gocmp.Diff(want, got))
 			}
+		}
+		read, added := lexical.NewBuilder(), lexical.NewBuilder()
+		for i := range 2 { // the second time the words are known
+			read.Read(text, lang)
+			if err := errors.Join(read.AddRead(id(i), id(9)), added.Add(id(i), id(9), tokens)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(read.Bytes(), added.Bytes()) {
+			t.Fatalf("%q is indexed otherwise when it is read at once", text)
 		}
 		found := map[string]bool{}
 		for _, k := range tokens {

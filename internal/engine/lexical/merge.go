@@ -22,7 +22,7 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 					if err := emit(b.Bytes()); err != nil {
 						return err
 					}
-					b = NewBuilder()
+					b.Reset()
 					clear(known)
 					counts = f.counts(doc, known, b)
 				}
@@ -105,7 +105,7 @@ func (f *forward) counts(doc uint32, known []uint32, b *Builder) []termCount {
 	f.buf = f.buf[:0]
 	for _, c := range f.all[f.starts[doc]:f.starts[doc+1]] {
 		if known[c.term] == 0 {
-			known[c.term] = b.intern(f.terms[c.term]) + 1
+			known[c.term] = b.place(b.vocabulary.term(f.terms[c.term])) + 1
 		}
 		f.buf = append(f.buf, termCount{known[c.term] - 1, c.tf})
 	}
