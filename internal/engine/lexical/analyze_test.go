@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -215,6 +218,70 @@ func TestDetectLanguage(t *testing.T) {
 	long := strings.Repeat("Der Hund und die Katze sind nicht im Haus. é", 1000)
 	if got := lexical.DetectLanguage(long); got != "de" {
 		t.Errorf("long text: %q", got)
+	}
+}
+
+// plainLanguage is the language with most stop words in a text of Latin letters, counted plainly.
+func plainLanguage(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r != '\'' && !unicode.IsLetter(r) })
+	count := map[string]int{}
+	for _, w := range words {
+		for lang, set := range lexical.StopWords() {
+			if lang != "ru" && set[strings.ToLower(w)] {
+				count[lang]++
+			}
+		}
+	}
+	best, first, second := "", 0, 0
+	for lang, n := range count {
+		if n > first {
+			best, first, second = lang, n, first
+		} else if n > second {
+			second = n
+		}
+	}
+	if first == second || first*20 < len(words) {
+		return ""
+	}
+	return best
+}
+
+func TestDetectLanguageByStopWords(t *testing.T) {
+	if n := len(lexical.StopWords()); n >= 64 {
+		t.Fatalf("%d languages are more than a set of bits has", n)
+	}
+	var lists [][]string
+	for _, lang := range slices.Sorted(maps.Keys(lexical.StopWords())) {
+		if lang != "ru" {
+			lists = append(lists, slices.Sorted(maps.Keys(lexical.StopWords()[lang])))
+		}
+	}
+	noise := strings.Fields("index Überraschungseffekt l'été donaudampfschifffahrtsgesellschaft o'clock x1y ' 42 \xff snake_case İstanbul")
+	found := map[string]int{}
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 5000 {
+		mine, other := lists[rng.IntN(len(lists))], lists[rng.IntN(len(lists))]
+		var text strings.Builder
+		for range rng.IntN(30) {
+			w := noise[rng.IntN(len(noise))]
+			switch rng.IntN(8) {
+			case 0:
+				w = mine[rng.IntN(len(mine))]
+			case 1:
+				w = strings.ToUpper(mine[rng.IntN(len(mine))])
+			case 2:
+				w = other[rng.IntN(len(other))]
+			}
+			text.WriteString(w + []string{" ", ", ", "-", "\n"}[rng.IntN(4)])
+		}
+		want := plainLanguage(text.String())
+		if got := lexical.DetectLanguage(text.String()); got != want {
+			t.Fatalf("%q: %q, counted plainly %q", text.String(), got, want)
+		}
+		found[want]++
+	}
+	if len(found) < len(lists) {
+		t.Errorf("only %v", found)
 	}
 }
 

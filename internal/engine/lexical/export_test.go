@@ -9,3 +9,6 @@ func AnalyzeBySegments(text, lang string, query bool) []Token {
 
 // AnalyzeAs is Analyze, or as a question is analysed.
 func AnalyzeAs(text, lang string, query bool) []Token { return analyze(text, lang, query) }
+
+// StopWords are the stop words of each language.
+func StopWords() map[string]map[string]bool { return stopWords() }
