@@ -158,7 +158,7 @@ func (b *Builder) place(number uint32) uint32 {
 		b.places = append(b.places, make([]uint32, max(n, len(b.vocabulary.terms))-len(b.places))...)
 	}
 	if b.places[number] == 0 {
-		b.terms = append(b.terms, termState{number: number})
+		b.terms = append(b.terms, termState{number: number, text: uint32(len(b.vocabulary.terms[number]))})
 		b.places[number] = uint32(len(b.terms))
 	}
 	return b.places[number] - 1
@@ -177,10 +177,9 @@ func (b *Builder) fits(counts []termCount, length uint32, limit int) bool {
 	longest := max(b.longest, length)
 	size := b.sizeOf(len(b.ids)+1, len(b.groups)+1) + b.lists
 	for _, c := range counts {
-		s, text := b.terms[c.term], len(b.text(c.term))
-		size -= s.size(text)
+		s := b.terms[c.term]
 		s.add(posting{uint32(len(b.ids)), c.tf}, longest)
-		size += s.size(text)
+		size += s.size() - int(s.sized)
 	}
 	return size <= limit
 }
@@ -201,10 +200,11 @@ func (b *Builder) add(id, group ulid, length uint32, counts []termCount) error {
 	}
 	for _, c := range counts {
 		p := posting{doc, c.tf}
-		s, text := &b.terms[c.term], len(b.text(c.term))
-		b.lists -= s.size(text)
+		s := &b.terms[c.term]
 		s.add(p, b.longest)
-		b.lists += s.size(text)
+		size := s.size()
+		b.lists += size - int(s.sized)
+		s.sized = uint32(size)
 		b.postings = append(b.postings, termPosting{c.term, p})
 	}
 	return nil
@@ -347,6 +347,8 @@ func sharedPrefix(a, b string) int {
 // termState follows the size of a term's list, so that a segment can be cut before it is too large.
 type termState struct {
 	number uint32 // in the vocabulary
+	text   uint32 // its bytes
+	sized  uint32 // size, when a passage was added last; 0 before
 	mark   uint32 // the passage that was counted last
 	slot   uint32 // its place in that passage's counts
 
@@ -387,12 +389,9 @@ func (t *termState) block() int {
 	return 8 + 1 + blockImpacts*pair + 2 + packedSize(n, bits.Len32(t.maxDelta)) + packedSize(n, bits.Len32(t.maxTF))
 }
 
-// size is the most that the term can take in the dictionary and the postings; its text has so many bytes.
-func (t *termState) size(text int) int {
-	if t.df == 0 {
-		return 0
-	}
-	list := int(t.short)
+// size is the most that the term can take in the dictionary and the postings.
+func (t *termState) size() int {
+	text, list := int(t.text), int(t.short)
 	if t.df > shortList {
 		pair := uvarintLen(uint64(t.listTF)) + uvarintLen(uint64(t.longest))
 		list = 1 + listImpacts*pair + int(t.full) + t.block()
