@@ -114,3 +114,16 @@ func (s *Store) Hold(ctx context.Context, f func()) error {
 		return err
 	})
 }
+
+// OpenReaders tells how many connections of SQLite have been opened to read with.
+func (s *Store) OpenReaders() (n int) {
+	r := s.backend.(*liteDB).readers
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.idle {
+		if c.conn != nil {
+			n++
+		}
+	}
+	return n
+}
