@@ -39,6 +39,7 @@ import (
 	"byline/internal/httpapi"
 	"byline/internal/ident"
 	"byline/internal/ingest"
+	"byline/internal/live"
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
@@ -72,6 +73,8 @@ type App struct {
 	web     *agent.Web                 // nil: nothing is configured for it
 	tools   *mcp.Box                   // nil: no servers of tools are configured
 	hub     *runs.Hub
+	streams *httpapi.Streams
+	rooms   *live.Rooms
 	worker  *runs.Worker
 	chat    atomic.Pointer[func(ctx context.Context, job *runs.Job) (any, error)] // who answers in sessions
 	health  *ops.Health
@@ -249,6 +252,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err != nil {
 		return err
 	}
+	a.streams, a.rooms = httpapi.NewStreams(accounts, a.log), live.NewRooms(a.store.LiveBus())
 	probes := append([]ops.Probe{
 		{Name: "store", Needed: true, Ask: a.store.Ping},
 		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
@@ -277,7 +281,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Outline: a.store.Outline, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Outline: a.store.Outline, Hub: a.hub, Streams: a.streams, Rooms: a.rooms,
 		Refine: func(ctx context.Context, ws ident.Workspace, r httpapi.Refinement) (runs.Run, error) {
 			wish := draft.Refinement{DraftID: r.DraftID, Feedback: r.Feedback, Apply: r.Apply, Author: r.Author}
 			if r.End > 0 {
@@ -362,6 +366,7 @@ func (a *App) start() {
 	a.stop = stop
 	merger := search.NewMerger(a.store, a.log)
 	a.background.Go(func() { merger.Run(ctx) })
+	a.background.Go(func() { a.streams.Run(ctx) })
 	a.background.Go(func() { a.spaces.Run(ctx) })
 	a.background.Go(func() { a.router.Run(ctx) })
 	a.background.Go(func() { a.feed.Run(ctx) })
@@ -436,6 +441,7 @@ func (a *App) Warm(ctx context.Context) error { return a.pool.Warm(ctx) }
 func (a *App) Drain(ctx context.Context) {
 	a.health.Drain()
 	a.hub.Close()
+	a.streams.Close(ctx)
 	a.worker.Stop(ctx)
 }
 
@@ -448,6 +454,10 @@ func (a *App) Close() error {
 		cancel()
 		a.worker.Stop(done) // does nothing after Drain
 		a.hub.Close()
+		a.streams.Close(done)
+	}
+	if a.rooms != nil {
+		a.rooms.Close()
 	}
 	a.background.Wait()
 	if a.models != nil {

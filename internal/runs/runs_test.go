@@ -425,7 +425,7 @@ func follow(ctx context.Context, h *runs.Hub, id string, after int64) (frames []
 	for {
 		fs, err := c.Next(ctx)
 		for _, f := range fs {
-			frames = append(frames, string(f))
+			frames = append(frames, string(f.SSE()))
 		}
 		if errors.Is(err, io.EOF) {
 			return frames, nil
@@ -556,7 +556,7 @@ func TestLostWakeUpHeals(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	frames, err := c.Next(ctx)
-	if err != nil || len(frames) != 1 || !strings.Contains(string(frames[0]), "event: run.cancelled\n") {
-		t.Errorf("%v %q", err, frames)
+	if err != nil || len(frames) != 1 || !strings.Contains(string(frames[0].SSE()), "event: run.cancelled\n") {
+		t.Errorf("%v %d frames", err, len(frames))
 	}
 }

@@ -169,6 +169,19 @@ func (d *desk) Heads(_ context.Context, ids []string) (map[string]runs.Head, err
 	return heads, nil
 }
 
+// Nobody follows sessions here.
+func (d *desk) SessionEvents(context.Context, ident.Workspace, string, int64, int) ([]runs.Event, error) {
+	return nil, fault.Missing("session")
+}
+
+func (d *desk) SessionHead(context.Context, ident.Workspace, string) (int64, error) {
+	return 0, fault.Missing("session")
+}
+
+func (d *desk) SessionHeads(context.Context, []string) (map[string]int64, error) {
+	return nil, errors.New("nobody asks")
+}
+
 // write adds an event to a log, and tells nobody.
 func (d *desk) write(id, typ string) {
 	d.mu.Lock()
@@ -569,7 +582,7 @@ func TestCursorFromTheFutureBeginsAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range frames {
-				got += string(f)
+				got += string(f.SSE())
 			}
 		}
 		if !strings.HasPrefix(got, "event: reset\n") || !strings.Contains(got, "id: 1\nevent: run.created\n") {

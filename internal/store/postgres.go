@@ -189,6 +189,7 @@ type pgBus struct {
 	local *runs.LocalBus // hears of this process' own commits at once, and of others' by LISTEN
 	pool  *pgxpool.Pool
 	log   *slog.Logger
+	live  *liveBus
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 
@@ -206,12 +207,16 @@ const (
 func newPGBus(pool *pgxpool.Pool, log *slog.Logger) *pgBus {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &pgBus{local: runs.NewBus(), pool: pool, log: log, stop: stop, pending: map[string]bool{}, kick: make(chan struct{}, 1)}
+	b.live = &liveBus{kick: b.ring, hears: map[int]func([]byte){}}
 	b.done.Go(func() { b.listen(ctx) })
 	b.done.Go(func() { b.notify(ctx) })
 	return b
 }
 
 func (b *pgBus) close() {
+	last, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	b.say(last) // that all who were here have gone
 	b.stop()
 	b.done.Wait()
 }
@@ -224,6 +229,11 @@ func (b *pgBus) Publish(runIDs ...string) {
 		b.pending[id] = true
 	}
 	b.mu.Unlock()
+	b.ring()
+}
+
+// ring lets notify look.
+func (b *pgBus) ring() {
 	select {
 	case b.kick <- struct{}{}:
 	default:
@@ -246,10 +256,23 @@ func (b *pgBus) notify(ctx context.Context) {
 				break
 			}
 		}
+		b.say(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(notifyWindow):
+		}
+	}
+}
+
+// say sends what members of rooms tell those on other replicas.
+func (b *pgBus) say(ctx context.Context) {
+	for words := b.live.take(); words != ""; words = b.live.take() {
+		if _, err := b.pool.Exec(ctx, "SELECT pg_notify($1, $2)", liveChannel, words); err != nil {
+			if ctx.Err() == nil {
+				b.log.Warn("tell other replicas who is there; they ask again", "error", err)
+			}
+			return
 		}
 	}
 }
@@ -293,13 +316,17 @@ func (b *pgBus) hear(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it is given up anyway
-	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+channel+"; LISTEN "+liveChannel); err != nil {
 		return err
 	}
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
 			return err
+		}
+		if n.Channel == liveChannel {
+			b.live.hear(n.Payload)
+			continue
 		}
 		b.local.Publish(strings.Fields(n.Payload)...)
 	}
