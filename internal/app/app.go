@@ -94,7 +94,7 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	if err := a.hold(); err != nil {
+	if err := a.hold(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := a.openStores(ctx); err != nil {
@@ -107,14 +107,22 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 	return a, nil
 }
 
-// hold takes the data directory for this process.
-func (a *App) hold() error {
+// hold takes the data directory: for this process, or on PostgreSQL, where others may share it, for those that do.
+func (a *App) hold(ctx context.Context, o cli.Options) error {
 	dir := a.cfg.Storage.Data
 	lock := flock.New(filepath.Join(dir, "lock"))
 	err := os.MkdirAll(dir, 0o700)
 	ok := false
-	if err == nil {
-		ok, err = lock.TryLock()
+	switch shared := a.cfg.Storage.DatabaseURL != ""; {
+	case err != nil:
+	case shared && (o.Server || o.Beside):
+		ok, err = share(ctx, lock)
+	default:
+		if ok, err = lock.TryLock(); ok && shared { // a command alone
+			if err = lock.Unlock(); err == nil {
+				ok, err = share(ctx, lock)
+			}
+		}
 	}
 	if err != nil {
 		return fault.New(fault.Unavailable, "data_directory", "The data directory %s cannot be used (%v). Make it a directory that you can write to, or choose another one with --data or BYLINE_DATA.", dir, err).Because(err)
@@ -126,6 +134,17 @@ func (a *App) hold() error {
 	return nil
 }
 
+// share takes a lock that others may have, too. A command may look at it at the same moment, by taking it alone.
+func share(ctx context.Context, lock *flock.Flock) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	ok, err := lock.TryRLockContext(ctx, 10*time.Millisecond)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false, nil // a process on SQLite
+	}
+	return ok, err
+}
+
 func (a *App) openStores(ctx context.Context) error {
 	s, err := store.Open(ctx, storeOptions(a.cfg, a.log))
 	if err != nil {
@@ -135,7 +154,7 @@ func (a *App) openStores(ctx context.Context) error {
 	if err := s.Recover(ctx); err != nil {
 		return fmt.Errorf("take up interrupted runs: %w", err)
 	}
-	if a.blobs, err = localfs.Open(a.cfg.Storage.Data); err != nil {
+	if a.blobs, err = openBlobs(a.cfg); err != nil {
 		return err
 	}
 	n, err := a.blobs.Sweep(ctx, func(key string) (bool, error) { return s.HasBlob(ctx, key) })
@@ -146,6 +165,14 @@ func (a *App) openStores(ctx context.Context) error {
 		a.log.Info("removed unfinished uploads", "files", n)
 	}
 	return nil
+}
+
+// openBlobs opens the directory of uploaded files. Servers with one database share it.
+func openBlobs(cfg *config.Config) (*localfs.Store, error) {
+	if cfg.Storage.DatabaseURL != "" {
+		return localfs.OpenShared(cfg.Storage.Data)
+	}
+	return localfs.Open(cfg.Storage.Data)
 }
 
 // databaseFile is SQLite's, in the data directory; its logs have the same name with an ending.
@@ -375,10 +402,14 @@ func (a *App) start() {
 		a.background.Go(func() { a.outside.run(ctx, a.known) })
 	}
 	a.background.Go(func() {
-		every(ctx, sweepEvery, func() error {
+		sweep := func() error {
 			_, err := a.store.Sweep(ctx, a.blobs.Delete)
 			return err
-		}, a.failed("sweep"))
+		}
+		if err := sweep(); err != nil && ctx.Err() == nil { // at once: a process may be restarted before its first round, again and again
+			a.failed("sweep")(err)
+		}
+		every(ctx, sweepEvery, sweep, a.failed("sweep"))
 	})
 	a.background.Go(func() {
 		every(ctx, compactEvery, func() error {
@@ -436,8 +467,16 @@ func (a *App) SetupToken() string { return a.setupToken }
 // Warm compiles the PDF engine, so that the first document need not wait for it.
 func (a *App) Warm(ctx context.Context) error { return a.pool.Warm(ctx) }
 
-// Drain takes no new runs, tells streams to come again, and waits for what is under way until ctx ends; what is not done
-// by then goes on at the next start.
+// Retire says that the process stops soon: it is not ready any more and takes no new runs. It waits until whoever asks for readiness
+// regularly has noticed, or ctx ends.
+func (a *App) Retire(ctx context.Context) {
+	a.health.Drain()
+	a.worker.Retire()
+	a.health.Noticed(ctx)
+}
+
+// Drain tells streams to come again, takes no new runs, and waits for what is under way until ctx ends; what is not done
+// by then goes on elsewhere, or at the next start.
 func (a *App) Drain(ctx context.Context) {
 	a.health.Drain()
 	a.hub.Close()

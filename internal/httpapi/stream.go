@@ -23,25 +23,30 @@ const (
 // checked that the run is the client's to read. A client that leaves cancels nothing.
 func (s *server) stream(w http.ResponseWriter, r *http.Request, runID string, after int64) {
 	cursor, err := s.Hub.Follow(r.Context(), runID, after)
-	if err != nil {
+	s.send(w, r, cursor, err)
+}
+
+// send sends what a cursor reads as server-sent events, as long as the client may read it, and closes the cursor; err is why there is none.
+func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Cursor, err error) {
+	draining := errors.Is(err, runs.ErrDraining)
+	if err != nil && !draining {
 		writeProblem(w, r, err)
 		return
 	}
-	s.send(w, r, cursor)
-}
-
-// send sends what a cursor reads as server-sent events, as long as the client may read it, and closes the cursor.
-func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Cursor) {
-	defer cursor.Close()
-	defer s.Metrics.Stream()()
-	f := s.Streams.follow(r.Context(), grantOf(r.Context()))
-	defer s.Streams.leave(f)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	out := &sse{w: w, c: http.NewResponseController(w)}
+	if draining { // EventSource takes a stream that ends for a reason to come again, and an error for one to give up
+		out.write([]byte("retry: 1000\n\n")) //nolint:errcheck // it has gone
+		return
+	}
+	defer cursor.Close()
+	defer s.Metrics.Stream()()
+	f := s.Streams.follow(r.Context(), grantOf(r.Context()))
+	defer s.Streams.leave(f)
 	ping := newPing(f.ctx)
 	defer ping.stop()
 	if out.write([]byte("retry: 1000\n\n")) != nil {

@@ -292,9 +292,12 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// Stop leaves what is not done for the next process.
-func TestStopLeavesRunsToTheNext(t *testing.T) {
-	s := storetest.New(t)
+// Stop hands back what is not done: another replica goes on at once, or the next process does.
+func TestStopHandsRunsBack(t *testing.T) {
+	storetest.Each(t, stopHandsRunsBack)
+}
+
+func stopHandsRunsBack(t *testing.T, s *store.Store) {
 	_, r := begin(t, s)
 	began := make(chan struct{})
 	w := work(t, s, 1, func(ctx context.Context, _ *runs.Job) (any, error) {
@@ -303,14 +306,19 @@ func TestStopLeavesRunsToTheNext(t *testing.T) {
 		return nil, ctx.Err()
 	})
 	<-began
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.Stop(ctx)
+	w.Retire() // claims no more, and ends nothing
+	_, other := begin(t, s)
 	if got, err := s.Run(t.Context(), ident.Local, r.ID); err != nil || got.Status != runs.Running {
 		t.Fatalf("%v %+v", err, got)
 	}
-	if err := s.Recover(t.Context()); err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Stop(ctx)
+	if got, err := s.Run(t.Context(), ident.Local, other.ID); err != nil || got.Status != runs.Queued || got.Attempt != 0 {
+		t.Errorf("%v %+v", err, got)
+	}
+	if got, err := s.Run(t.Context(), ident.Local, r.ID); err != nil || got.Status != runs.Queued || got.Failures != 0 {
+		t.Fatalf("%v %+v", err, got)
 	}
 	work(t, s, 1, func(context.Context, *runs.Job) (any, error) { return nil, nil })
 	if got := ended(t, s, r.ID); got.Status != runs.Completed {

@@ -257,8 +257,8 @@ func TestHeldLeaseIsProlongedEveryThreeSeconds(t *testing.T) {
 		})
 		stop(w)
 		d.see(func() {
-			if len(d.endings) > 0 {
-				t.Errorf("a stopped worker leaves the run to the next: %v", d.endings)
+			if len(d.endings) != 1 || d.endings[0].Status != runs.Queued || d.endings[0].Failure != nil {
+				t.Errorf("a stopped worker hands the run back: %v", d.endings)
 			}
 		})
 	})

@@ -124,7 +124,10 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// Stop claims no more, waits for handlers until ctx ends, then ends them; what is not done is left for the next process.
+// Retire claims no more; what is claimed is worked on. Stop is still to be called.
+func (w *Worker) Retire() { w.stop() }
+
+// Stop claims no more, waits for handlers until ctx ends, then ends them; what is not done is queued for another process, or for the next one.
 func (w *Worker) Stop(ctx context.Context) {
 	w.stop()
 	w.claiming.Wait() // first: what is claimed at this moment still becomes active
@@ -145,6 +148,7 @@ func (w *Worker) Stop(ctx context.Context) {
 	}
 	w.finish()
 	w.renewing.Wait()
+	w.handBack()
 }
 
 func (w *Worker) claimLoop() {
@@ -220,7 +224,7 @@ func (w *Worker) work(ctx context.Context, r Run, l Lease) (settled bool) {
 	result, err := w.do(ctx, r, l)
 	if cause := context.Cause(ctx); cause != nil {
 		log.Debug("left run", "cause", cause)
-		return errors.Is(cause, errStopping)
+		return false
 	}
 	if errors.Is(err, ErrWaiting) {
 		return true
@@ -361,15 +365,16 @@ func (w *Worker) renew(last time.Time) time.Time {
 	return now
 }
 
-// handBack queues runs again that are still ours and that nobody works on: on SQLite no lease runs out by itself.
+// handBack queues runs again that are still ours and that nobody works on: on SQLite no lease runs out by itself, and other replicas need
+// not wait until one does.
 func (w *Worker) handBack() {
 	w.mu.Lock()
 	orphans := slices.Collect(maps.Values(w.orphans))
 	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), scanEvery)
+	defer cancel()
 	for _, l := range orphans {
-		ctx, cancel := context.WithTimeout(context.Background(), scanEvery)
 		err := w.queue.End(ctx, l, Ending{Status: Queued})
-		cancel()
 		if err != nil && !errors.Is(err, ErrFenced) {
 			w.o.Log.Warn("hand run back; it is tried again", "run", l.RunID, "error", err)
 			continue

@@ -32,12 +32,17 @@ type pgDB struct {
 	recent *recent
 }
 
+// idleInTransaction is after how long PostgreSQL ends a transaction whose process stands still (it is paused, or its machine is gone), in ms: less than
+// a lease holds, so that its locks keep nobody from taking its runs over. Ours never think that long between two statements.
+const idleInTransaction = "6000"
+
 func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	cfg, err := pgxpool.ParseConfig(o.DatabaseURL)
 	if err != nil {
 		return fmt.Errorf("read DATABASE_URL: %w", err)
 	}
 	cfg.MaxConns = max(cfg.MaxConns, 8)
+	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = idleInTransaction
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("open PostgreSQL: %w", err)
@@ -124,10 +129,10 @@ func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) (un
 	return false, nil
 }
 
-// isRepeatable tells a serialization failure or a deadlock.
+// isRepeatable tells a serialization failure, a deadlock, or a transaction that was ended because we stood still.
 func isRepeatable(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == "40001" || e.Code == "40P01")
+	return ok && (e.Code == "40001" || e.Code == "40P01" || e.Code == "25P03")
 }
 
 // isBroken tells that the connection is gone: the server stops, ended it, or the network did.
