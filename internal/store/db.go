@@ -33,6 +33,7 @@ type Store struct {
 	log    *slog.Logger
 	bus    runs.Bus
 	recent recent
+	intake *intake // nil on PostgreSQL, and of a store that only reads
 }
 
 // lane of a write. What waits in the lane of events goes first.
@@ -120,6 +121,9 @@ type tx struct {
 
 	recent *recent // of a write
 	late   *late   // nil: events are written at once
+	intake *intake // of a write on SQLite
+	opens  *line   // what the intake may take in from now on
+	closed []*line // what it may not
 }
 
 // querier runs statements whose placeholders are question marks.

@@ -49,17 +49,27 @@ func (l *liteDB) run() {
 	group := make([]*member, 0, groupSize)
 	more := gathering{timer: time.NewTimer(0)}
 	var bulk *member // came while events were gathered
+	idle := time.NewTimer(intakeAge)
+	defer l.shelveAll()
 	for {
 		group = l.waiting(group[:0])
 		if len(group) == 0 && bulk != nil {
 			group, bulk = append(group, bulk), nil
 		}
 		if len(group) == 0 {
+			if !l.intake.empty() {
+				idle.Reset(intakeAge)
+			}
 			select {
 			case m := <-l.events:
 				group = append(group, m)
 			case m := <-l.bulk:
 				group = append(group, m)
+			case <-idle.C: // nobody writes any more, and something waits to be shelved
+				if !l.intake.empty() {
+					l.commit(nil)
+				}
+				continue
 			case <-l.stop:
 				return
 			}
@@ -201,15 +211,25 @@ func (l *liteDB) transact(group []*member, errs []error, savepoints bool) error 
 	if err == nil && !savepoints && together.write(ctx, c) != nil {
 		err = errRepeat
 	}
-	if err == nil && len(group) == 1 && errs[0] != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
-	} else if err == nil {
-		_, err = c.exec(ctx, "COMMIT")
+	nothing := err == nil && len(group) == 1 && errs[0] != nil
+	now := time.Now()
+	if err == nil && !nothing {
+		if err = l.intake.write(ctx, c, now); err == nil {
+			_, err = c.exec(ctx, "COMMIT")
+		}
 	}
-	if err != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be no transaction any more; the error is told to all members
+	if err != nil || nothing {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself; the error is told to all members
 	}
+	l.intake.done(err == nil && !nothing, now)
 	return err
+}
+
+// shelveAll leaves nothing in the intake of a store that is closed. What fails here is done when it is opened again.
+func (l *liteDB) shelveAll() {
+	if !l.intake.empty() {
+		l.commit([]*member{{ctx: context.Background(), lane: laneBulk, do: (*tx).shelveAll, done: make(chan error, 1)}})
+	}
 }
 
 // onlyLogs tells whether a group has nothing but appends, which are refused before they write anything. They need no savepoints, and
@@ -234,9 +254,12 @@ func (l *liteDB) member(ctx context.Context, m *member, savepoint bool, together
 			return nil, err
 		}
 	}
-	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro(), recent: l.recent, late: together}
+	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro(), recent: l.recent, late: together, intake: l.intake}
 	if its = guarded(m.do, t); its == nil {
 		m.wake, m.new = t.wake, t.new
+		if t.opens != nil {
+			l.intake.opening[t.opens.run] = t.opens
+		}
 	}
 	if !savepoint {
 		return its, nil
@@ -245,6 +268,7 @@ func (l *liteDB) member(ctx context.Context, m *member, savepoint bool, together
 		if _, err := c.exec(ctx, "ROLLBACK TO member"); err != nil {
 			return its, err // a full disk rolls everything back by itself
 		}
+		l.intake.undo(t)
 	}
 	_, broken = c.exec(ctx, "RELEASE member")
 	return its, broken

@@ -27,6 +27,7 @@ type liteDB struct {
 	bus     *runs.LocalBus
 	recent  *recent
 	late    late // of the writer
+	intake  *intake
 
 	changes      atomic.Int64 // commits that changed documents
 	reindexed    atomic.Int64 // commits that changed the index
@@ -82,6 +83,11 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	}
 	if err == nil {
 		_, err = l.writer.exec(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walEnd))
+	}
+	if err == nil {
+		l.intake = newIntake()
+		s.intake = l.intake
+		err = l.intake.restore(ctx, l.writer)
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
