@@ -50,6 +50,8 @@ const (
 type backend interface {
 	// write runs do in a transaction; do may be run again after it was rolled back.
 	write(ctx context.Context, l lane, do func(*tx) error) error
+	// writeAll is n writes, which do gives, that may share a transaction. done is called once for each, by any goroutine.
+	writeAll(l lane, n int, do func(i int) (context.Context, func(*tx) error), done func(i int, err error))
 	// read runs do in one snapshot.
 	read(ctx context.Context, do func(*tx) error) error
 	// peek is read for one statement, which is a snapshot by itself.

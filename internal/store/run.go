@@ -220,6 +220,16 @@ func (s *Store) Append(ctx context.Context, l runs.Lease, events ...runs.NewEven
 	return last, err
 }
 
+// AppendAll meets runs.Queue.
+func (s *Store) AppendAll(list []runs.Joined, done func(i int, err error)) {
+	s.writeAll(laneLog, len(list), func(i int) (context.Context, func(*tx) error) {
+		return list[i].Ctx, func(t *tx) error {
+			_, err := t.appendHeld(list[i].Lease, []runs.NewEvent{{Type: runs.EventToken, Data: list[i].Token}})
+			return err
+		}
+	}, done)
+}
+
 // SaveStep meets runs.Queue.
 func (s *Store) SaveStep(ctx context.Context, l runs.Lease, step runs.Step, events ...runs.NewEvent) error {
 	return s.write(ctx, laneEvents, func(t *tx) error {

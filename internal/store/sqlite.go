@@ -234,9 +234,11 @@ func (l *liteDB) close() error {
 	for { // what was handed in and not taken: nobody may wait forever
 		select {
 		case m := <-l.events:
-			m.done <- errBusy
+			for _, m := range with(nil, m) {
+				m.end(errBusy)
+			}
 		case m := <-l.bulk:
-			m.done <- errBusy
+			m.end(errBusy)
 		default:
 			return l.db.Close()
 		}
