@@ -34,15 +34,20 @@ func (t *tx) appendEvents(l runs.Lease, events ...runs.NewEvent) error {
 
 func (t *tx) appendHeld(l runs.Lease, events []runs.NewEvent) (last int64, err error) {
 	tokens := onlyTokens(events)
+	guess, ok := t.recent.head(l.RunID)
 	if t.intake != nil {
-		if ln := t.intake.line(l); ln != nil && tokens {
+		ln := t.intake.line(l)
+		if ln != nil && tokens {
 			return t.takeIn(ln, events)
 		}
 		if err := t.shelve(l.RunID); err != nil {
 			return 0, err
 		}
+		if ln != nil {
+			guess, ok = ln.seq+int64(len(ln.staged)), true
+		}
 	}
-	if guess, ok := t.recent.head(l.RunID); ok && len(events) > 0 { // nearly always right, and one statement less
+	if ok && len(events) > 0 { // nearly always right, and one statement less
 		last = guess + int64(len(events))
 		n, err := t.exec(`UPDATE run SET last_seq = ? WHERE id = ? AND fence = ? AND status = 'running' AND last_seq = ?`, last, l.RunID, l.Fence, guess)
 		if err != nil {

@@ -30,6 +30,7 @@ type intake struct {
 	least   int64 // the first row there is, or that will be
 	rest    int64 // the same behind the commit
 	buf     []byte
+	recent  *recent
 
 	mu    sync.Mutex // guards what follows, which the writer alone changes
 	lines map[string]*line
@@ -66,8 +67,8 @@ const (
 	intakeMany = 16              // lines that one commit shelves because of their age
 )
 
-func newIntake() *intake {
-	return &intake{lines: map[string]*line{}, opening: map[string]*line{}, row: 1, least: 1}
+func newIntake(r *recent) *intake {
+	return &intake{recent: r, lines: map[string]*line{}, opening: map[string]*line{}, row: 1, least: 1}
 }
 
 // line gives that of a lease, or nil when the run's row must be asked.
@@ -101,7 +102,6 @@ func (t *tx) takeIn(ln *line, events []runs.NewEvent) (last int64, err error) {
 	}
 	t.intake.touch(ln)
 	ln.staged = append(ln.staged, fresh...)
-	t.new = append(t.new, fresh...)
 	t.wake = append(t.wake, ln.run)
 	return last, nil
 }
@@ -279,6 +279,9 @@ func (in *intake) done(committed bool, now time.Time) {
 			continue
 		}
 		ln.seq += int64(len(staged))
+		if len(staged) > 0 && len(ln.events) == 0 {
+			in.recent.drop(ln.run) // what follows is not there
+		}
 		if shelved {
 			in.size -= sizeOf(ln.events)
 			ln.events, ln.first = nil, 0
@@ -315,18 +318,20 @@ func (in *intake) done(committed bool, now time.Time) {
 // empty tells whether nothing waits to be shelved.
 func (in *intake) empty() bool { return len(in.queue) == 0 && in.least == in.row }
 
-// behind gives a run's events behind a seq that may not be in its log yet.
-func (in *intake) behind(runID string, after int64) (events []runs.Event) {
+// behind gives a run's events behind a seq that may not be in its log yet, at most limit. all: there are no others behind that seq.
+func (in *intake) behind(runID string, after int64, limit int) (events []runs.Event, all bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if ln := in.lines[runID]; ln != nil {
-		for i, e := range ln.events {
-			if e.Seq > after {
-				return append(events, ln.events[i:]...)
-			}
-		}
+	ln := in.lines[runID]
+	if ln == nil {
+		return nil, false
 	}
-	return nil
+	shelved := ln.seq - int64(len(ln.events)) // they are dense
+	from := max(after-shelved, 0)
+	if n := int64(len(ln.events)); from < n {
+		events = append(events, ln.events[from:min(n, from+int64(limit))]...)
+	}
+	return events, after >= shelved
 }
 
 // head gives the last seq of a run if it may be behind in its row.

@@ -22,14 +22,14 @@ func scanEvent(row scanner) (e runs.Event, err error) {
 
 // Events meets runs.Log.
 func (s *Store) Events(ctx context.Context, runID string, after int64, limit int) (events []runs.Event, err error) {
-	if events = s.recent.after(runID, after, limit); events != nil {
-		return events, nil
-	}
 	var fresh []runs.Event // before the database is asked: what is shelved meanwhile is seen twice, not never
 	if s.intake != nil {
-		fresh = s.intake.behind(runID, after)
+		whole := false
+		if fresh, whole = s.intake.behind(runID, after, limit); whole {
+			return fresh, nil
+		}
 	}
-	if len(fresh) == 0 || fresh[0].Seq > after+1 {
+	if events = s.recent.after(runID, after, limit); events == nil {
 		err = s.peek(ctx, func(t *tx) error {
 			events, err = all(t, scanEvent, eventsQuery+` ORDER BY seq LIMIT ?`, runID, after, limit)
 			return err
@@ -39,8 +39,8 @@ func (s *Store) Events(ctx context.Context, runID string, after int64, limit int
 		after = events[n-1].Seq
 	}
 	for _, e := range fresh {
-		if err == nil && len(events) < limit && e.Seq > after {
-			events = append(events, e)
+		if err == nil && len(events) < limit && e.Seq == after+1 {
+			events, after = append(events, e), e.Seq
 		}
 	}
 	return events, err

@@ -85,7 +85,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		_, err = l.writer.exec(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walEnd))
 	}
 	if err == nil {
-		l.intake = newIntake()
+		l.intake = newIntake(l.recent)
 		s.intake = l.intake
 		err = l.intake.restore(ctx, l.writer)
 	}
