@@ -27,6 +27,7 @@ type liteDB struct {
 	bus     *runs.LocalBus
 	recent  *recent
 	late    late // of the writer
+	intake  *intake
 
 	changes      atomic.Int64 // commits that changed documents
 	reindexed    atomic.Int64 // commits that changed the index
@@ -79,6 +80,11 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	}
 	if err == nil {
 		_, err = l.writer.exec(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walEnd))
+	}
+	if err == nil {
+		l.intake = newIntake(l.recent)
+		s.intake = l.intake
+		err = l.intake.restore(ctx, l.writer)
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -260,9 +266,11 @@ func (l *liteDB) close() error {
 	for { // what was handed in and not taken: nobody may wait forever
 		select {
 		case m := <-l.events:
-			m.done <- errBusy
+			for _, m := range with(nil, m) {
+				m.end(errBusy)
+			}
 		case m := <-l.bulk:
-			m.done <- errBusy
+			m.end(errBusy)
 		default:
 			return l.db.Close()
 		}

@@ -212,6 +212,9 @@ func (s *Store) purgeRuns(ctx context.Context, ids []string, whole bool) error {
 		for after, more := int64(0), true; more && err == nil; {
 			var next int64
 			err = s.write(ctx, laneBulk, func(t *tx) (err error) {
+				if err := t.shelveAll(); err != nil { // a row of the intake has tokens of many runs
+					return err
+				}
 				next, more, err = t.purgeEvents(id, after, whole)
 				return err
 			})
