@@ -31,6 +31,8 @@ type Documents interface {
 	Elements(ctx context.Context, ws ident.Workspace, id string) ([]extract.Element, error)
 	// Passages gives a page of passages from an ord on.
 	Passages(ctx context.Context, ws ident.Workspace, id string, from, limit int) (page []document.Passage, total int, err error)
+	// BeingRead gives those of the ids whose processing is under way, or waits for its turn.
+	BeingRead(ctx context.Context, ws ident.Workspace, ids []string) ([]string, error)
 }
 
 // Versions takes what was written; draft.Store is one.

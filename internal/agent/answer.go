@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"byline/internal/document"
 	"byline/internal/draft"
+	"byline/internal/engine/lexical"
 	"byline/internal/fault"
 	"byline/internal/runs"
 	"byline/internal/search"
@@ -24,6 +26,7 @@ type Asking struct {
 	Author       string   `json:"author,omitempty"`       // the user who asks and pays
 	History      []Turn   `json:"history,omitempty"`      // what was said before, oldest first: the question may refer to it
 	Instructions string   `json:"instructions,omitempty"` // how the answer should be
+	Unattended   bool     `json:"unattended,omitempty"`   // nobody is there to say whether a used up budget may be gone over
 }
 
 // Turn is something that was said in a conversation.
@@ -48,9 +51,10 @@ type Answered struct {
 const ChannelAnswer = "answer"
 
 // Desk is where an answer is written: Prefix begins the keys of its steps in the run, Channel is where it is streamed (without
-// sections). Empty: as in a query run.
+// sections). Empty: as in a query run. Where somebody is there to be asked, the run waits when a budget is used up.
 type Desk struct {
 	Prefix, Channel string
+	Attended        bool
 }
 
 // answerGraph is how a question is answered, with a model or without.
@@ -91,7 +95,7 @@ func (w *Writer) HandleQuery(ctx context.Context, job *runs.Job) (any, error) {
 	if err := json.Unmarshal(job.Run().Input, &ask); err != nil {
 		return nil, fmt.Errorf("read question: %w", err)
 	}
-	answered, err := w.Answer(ctx, job, ask, Desk{})
+	answered, err := w.Answer(ctx, job, ask, Desk{Attended: !ask.Unattended})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +122,7 @@ func (w *Writer) Answer(ctx context.Context, job *runs.Job, ask Asking, at Desk)
 			continue
 		}
 		a := w.newAnswering(job, ask, prefix, at.Channel)
-		err := a.do(ctx)
+		err := a.do(ctx, at.Attended)
 		if err == nil {
 			return *a.reply.Result, nil
 		}
@@ -149,11 +153,17 @@ func (w *Writer) newAnswering(job *runs.Job, ask Asking, prefix, channel string)
 	return a
 }
 
-func (a *answering) do(ctx context.Context) error {
+func (a *answering) do(ctx context.Context, attended bool) error {
 	if err := a.choose(ctx); err != nil {
 		return err
 	}
-	err := answerGraph.Run(ctx, a)
+	graph := func() error { return answerGraph.Run(ctx, a) }
+	var err error
+	if attended && a.model != nil {
+		err = a.withinBudget(ctx, graph)
+	} else {
+		err = graph()
+	}
 	if f := fault.Of(err); err != nil && f.Kind == fault.NotFound {
 		if changed := a.unchanged(ctx); changed != nil {
 			return changed
@@ -261,11 +271,15 @@ func (a *answering) standAlone(ctx context.Context) (string, error) {
 		return question, nil
 	}
 	c := conversation{Question: question}
+	request, err := ask("condense", "condense", nil, "conversation", c)
+	if err != nil {
+		return "", err
+	}
 	for _, t := range a.ask.History[max(0, len(a.ask.History)-lastTurns):] {
 		c.History = append(c.History, Turn{t.Role, material(clip(t.Content, longTurn))})
 	}
-	request, err := ask("condense", "condense", nil, "conversation", c)
-	if err != nil {
+	c.History = c.History[a.newest(c.History, a.room(request, a.short(), mostTurns)):]
+	if request, err = ask("condense", "condense", nil, "conversation", c); err != nil {
 		return "", err
 	}
 	said, err := a.call(ctx, "condense", request, nil)
@@ -276,6 +290,23 @@ func (a *answering) standAlone(ctx context.Context) (string, error) {
 		return clip(alone, longQuestion), nil
 	}
 	return question, nil
+}
+
+// follows tells whether quotes that answer the question before this one too may be about it: it says next to nothing by itself, or they
+// have one of its words. Otherwise it began to speak of something else, which they do not answer.
+func follows(question string, quotes []search.Quote) bool {
+	terms := lexical.Query(question)
+	if len(terms) <= 1 {
+		return true
+	}
+	for _, q := range quotes {
+		for _, said := range lexical.Query(q.Text, lexical.DetectLanguage(question)) {
+			if slices.ContainsFunc(terms, func(t lexical.Term) bool { return t.Text == said.Text }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // quote answers in the words of the sources.
@@ -290,7 +321,7 @@ func (a *answering) quote(ctx context.Context) (string, []runs.NewEvent, error) 
 		if err != nil {
 			return "", nil, err
 		}
-		if again.Evidence {
+		if again.Evidence && follows(a.reply.Question, again.Quotes) {
 			found, a.reply.Question = again, text
 		}
 	}

@@ -227,6 +227,32 @@ func TestAnswerOfQuotes(t *testing.T) {
 	if !strings.Contains(again.Answer, "31,000 litres") {
 		t.Errorf("%+v", again.Answered)
 	}
+	other := d.ask(agent.Asking{Question: "What is the capital of Peru?", History: []agent.Turn{{"user", "What does the boiler of the library burn?"}, {"assistant", "Oil."}}})
+	if other.Evidence || len(other.Citations) > 0 || other.Question != "What is the capital of Peru?" {
+		t.Errorf("the question before is answered again: %+v", other.Answered)
+	}
+}
+
+// Headings say what comes, which is no answer: neither alone nor before a sentence.
+func TestAnswersQuoteNoHeadings(t *testing.T) {
+	d := open(t)
+	d.add("plan.md", "# The plan of the town library\n\n## Costs\n\nThe renovation is expected to cost 1.42 million euros. A third of that is paid by the state.\n\n## Schedule of the work\n\n- Roof: from May to July\n- Windows: in August\n\n## What visitors want next\n")
+	for question, want := range map[string]string{
+		"What are the costs of the renovation?": "The renovation is expected to cost 1.42 million euros.",
+		"What do visitors want next?":           "",
+		"Schedule of the work on windows?":      "Windows: in August",
+	} {
+		a := d.ask(agent.Asking{Question: question})
+		d.checkAnswer(a)
+		for _, line := range strings.Split(a.Answer, "\n\n") {
+			if strings.HasPrefix(line, "Costs") || strings.HasPrefix(line, "What visitors") || strings.HasPrefix(line, "Schedule") {
+				t.Errorf("%s %q", question, line)
+			}
+		}
+		if !strings.Contains(a.Answer, want) || want == "" && a.Evidence {
+			t.Errorf("%s %q", question, a.Answer)
+		}
+	}
 }
 
 // A question in a conversation is made to stand alone before it is searched for.
@@ -429,4 +455,51 @@ func TestNumbered(t *testing.T) {
 	if n := (agent.Answered{Answer: "Nothing."}).Numbered(); n.Text != "Nothing." || n.Sources != nil {
 		t.Errorf("%+v", n)
 	}
+}
+
+// A question whose budget is used up waits until a person allows more; where nobody can be asked it ends with that.
+func TestAnswerOverBudget(t *testing.T) {
+	for name, tc := range map[string]struct {
+		unattended   bool
+		answer, code string
+	}{"allowed": {false, "continue", ""}, "refused": {false, "stop", llm.CodeBudget}, "nobody is there": {true, "", llm.CodeBudget}} {
+		t.Run(name, func(t *testing.T) {
+			l := newLibrarian()
+			over := true
+			l.answer = func(_ string, p []shown) llmtest.Turn {
+				if over {
+					return llmtest.Turn{Err: llm.Failure(llm.CodeBudget, nil, "The budget of the run is used up.")}
+				}
+				return llmtest.Turn{Text: verbatim(p[:1], 30)}
+			}
+			d := openWith(t, l)
+			d.add("heating.md", heating)
+			e := d.enquiries()
+			r, err := e.Ask(t.Context(), ident.Local, agent.Asking{Question: "How much oil does the boiler burn?", Unattended: tc.unattended}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tc.unattended {
+				q := d.question(r.ID)
+				if _, err := e.Wait(t.Context(), ident.Local, r.ID, time.Hour); !errors.Is(err, agent.ErrUnderWay) {
+					t.Errorf("who waits for the answer while the run waits for a person: %v", err)
+				}
+				over = false
+				if _, err := d.store.Answer(t.Context(), ident.Local, r.ID, q.ID, runs.Reply{Value: json.RawMessage(`"` + tc.answer + `"`)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := e.Wait(t.Context(), ident.Local, r.ID, 20*time.Second)
+			if code := codeOf(err); code != tc.code || tc.code == "" && !strings.Contains(a.Answer, "oil") {
+				t.Errorf("%v %+v", err, a)
+			}
+		})
+	}
+}
+
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fault.Of(err).Code
 }

@@ -56,13 +56,13 @@ func (e *Enquiries) Ask(ctx context.Context, ws ident.Workspace, a Asking, once 
 	return e.store.AddRun(ctx, ws, runs.NewRun{Kind: runs.KindQuery, Subject: runs.Subject{Type: string(runs.KindQuery), ID: ident.New()}, Input: a}, once)
 }
 
-// ErrUnderWay is what Wait gives when its time is over and the run goes on.
+// ErrUnderWay is what Wait gives when its time is over and the run goes on, or when the run waits for a person.
 var ErrUnderWay = errors.New("the run goes on")
 
 // waitAgain is how long a waiting reader trusts the bus, which may lose a wake-up.
 const waitAgain = 250 * time.Millisecond
 
-// Wait waits until a query run has ended, at most for a time: then it is ErrUnderWay, and the run goes on. A run that failed is its
+// Wait waits until a query run has ended, at most for a time: then it is ErrUnderWay, and the run goes on; so it is at once when the run waits for a person. A run that failed is its
 // failure.
 func (e *Enquiries) Wait(ctx context.Context, ws ident.Workspace, runID string, most time.Duration) (Answered, error) {
 	woken := make(chan struct{}, 1)
@@ -86,6 +86,9 @@ func (e *Enquiries) Wait(ctx context.Context, ws ident.Workspace, runID string, 
 		}
 		if r.Status.Terminal() {
 			return e.result(ctx, r)
+		}
+		if r.Status == runs.Waiting { // for days, perhaps
+			return Answered{}, ErrUnderWay
 		}
 		select {
 		case <-ctx.Done():

@@ -64,3 +64,6 @@ func Resolve(text, name string) (found []string) {
 	}
 	return found
 }
+
+// WordsAsked is the length that a message names.
+func WordsAsked(message string) int { return wordsAsked(message) }

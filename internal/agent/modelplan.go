@@ -30,26 +30,29 @@ type sourceData struct {
 
 // proposal is a model's plan.
 type proposal struct {
-	Title    string   `json:"title"`
-	Summary  string   `json:"summary"`
-	Tags     []string `json:"tags"`
-	Sections []struct {
-		Title string  `json:"title"`
-		About string  `json:"about"`
-		Share float64 `json:"share"`
-	} `json:"sections"`
+	Title    string            `json:"title"`
+	Summary  string            `json:"summary"`
+	Tags     []string          `json:"tags"`
+	Sections []proposedSection `json:"sections"`
+}
+
+// proposedSection is a section of it; shares are compared with each other.
+type proposedSection struct {
+	Title string  `json:"title"`
+	About string  `json:"about"`
+	Share float64 `json:"share"`
 }
 
 var planSchema = &llm.Schema{Name: "plan", JSON: json.RawMessage(`{"type":"object","additionalProperties":false,"required":["title","summary","tags","sections"],"properties":{"title":{"type":"string"},"summary":{"type":"string"},"tags":{"type":"array","items":{"type":"string"}},"sections":{"type":"array","items":{"type":"object","additionalProperties":false,"required":["title","about","share"],"properties":{"title":{"type":"string"},"about":{"type":"string"},"share":{"type":"number"}}}}}}`)}
 
-// The sizes of a plan: words of a post that nobody asked a length for, words of a section, sections, bytes of the survey that the
-// model is shown and how many of those its context bears, runes of titles, tags.
+// The sizes of a plan: words of a post that nobody asked a length for, words of a section, sections, tokens of the survey that the
+// model is shown and of its plan, runes of titles, tags.
 const (
 	usualWords    = 800
 	sectionLength = 170
 	mostSections  = 20
-	surveyBytes   = 40_000
-	bytesPerToken = 3
+	surveyTokens  = 10_000
+	planLength    = 1200
 	longTitle     = 200
 	mostTags      = 6
 )
@@ -61,11 +64,10 @@ func (r *round) modelPlan(ctx context.Context) ([]runs.NewEvent, error) {
 	if r.post.Words = wished.Words; !r.post.Asked {
 		r.post.Words = usualWords
 	}
-	q, err := ask("plan", "plan", r.writeData(), "brief", r.briefData())
+	q, err := r.planRequest()
 	if err != nil {
 		return nil, err
 	}
-	q.Schema = planSchema
 	var p proposal
 	for try := 1; try <= 2; try++ {
 		a, err := r.call(ctx, fmt.Sprintf("plan/%d", try), q, nil)
@@ -95,13 +97,7 @@ func (p *proposal) read(answer string) error {
 	if err := jsonOf(answer, p); err != nil {
 		return fmt.Errorf("it is not valid JSON: %w", err)
 	}
-	p.Sections = slices.DeleteFunc(p.Sections, func(s struct {
-		Title string  `json:"title"`
-		About string  `json:"about"`
-		Share float64 `json:"share"`
-	}) bool {
-		return strings.TrimSpace(s.Title) == ""
-	})
+	p.Sections = slices.DeleteFunc(p.Sections, func(s proposedSection) bool { return strings.TrimSpace(s.Title) == "" })
 	switch {
 	case len(p.Sections) == 0:
 		return errors.New(`"sections" is empty`)
@@ -134,13 +130,7 @@ func (r *round) adopt(p proposal) {
 		list, about, shares = nil, nil, nil
 		for i, title := range outline {
 			what := ""
-			if k := slices.IndexFunc(p.Sections, func(s struct {
-				Title string  `json:"title"`
-				About string  `json:"about"`
-				Share float64 `json:"share"`
-			}) bool {
-				return strings.EqualFold(line(s.Title), line(title))
-			}); k >= 0 {
+			if k := slices.IndexFunc(p.Sections, func(s proposedSection) bool { return strings.EqualFold(line(s.Title), line(title)) }); k >= 0 {
 				what = line(p.Sections[k].About)
 			} else if len(p.Sections) == len(outline) {
 				what = line(p.Sections[i].About)
@@ -184,19 +174,39 @@ func (r *round) share(shares []float64) {
 	}
 }
 
-func (r *round) briefData() briefData {
+// planRequest shows a model as much of the sources as it holds beside the brief and its plan.
+func (r *round) planRequest() (llm.Request, error) {
+	with := func(words int) (llm.Request, error) {
+		q, err := ask("plan", "plan", r.writeData(), "brief", r.briefData(words))
+		q.Schema = planSchema
+		return q, err
+	}
+	q, err := with(0)
+	if err != nil {
+		return q, err
+	}
+	const tokensPerWord = 1.4
+	words := int(float64(r.room(q, planLength, surveyTokens)) / tokensPerWord)
+	for ; words > 0; words = words * 2 / 3 { // words of other languages have more tokens
+		if q, err = with(words); err != nil || r.model.Info().Context <= 0 {
+			return q, err
+		}
+		if left, _ := llm.Room(r.model.Info(), q, min(planLength, r.model.Info().Context/4)); left >= 0 {
+			return q, nil
+		}
+	}
+	return with(0)
+}
+
+// briefData has the sources in short, by so many words of all of them.
+func (r *round) briefData(words int) briefData {
 	b := r.wish.Brief
 	d := briefData{
 		Words: r.post.Words, Count: min(max(r.post.Words/sectionLength, 2), 12), Title: r.wish.Title, Audience: b.Audience, Tone: b.Tone,
 		Template: templates[b.Template], StyleGuide: r.wish.StyleGuide, Instructions: r.wish.Instructions,
 		Outline: b.Outline, Topics: b.Topics, Must: b.Must, MustNot: b.MustNot,
 	}
-	room := surveyBytes
-	if c := r.model.Info().Context; c > 0 {
-		room = min(room, c*bytesPerToken/2)
-	}
-	const bytesPerWord = 7
-	each := room / max(len(r.docs), 1) / bytesPerWord
+	each := words / max(len(r.docs), 1)
 	old := map[int]bool{}
 	for _, x := range r.survey.Superseded {
 		old[x.Source] = true

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"byline/internal/engine/summarize"
@@ -120,7 +119,6 @@ func (r *round) title() string {
 }
 
 var (
-	askedWords  = regexp.MustCompile(`(?i)\b(\d{2,5})[ -]?(?:words?\b|단어)`)
 	askedTopics = regexp.MustCompile(`(?i)\b(?:focus(?:ing)? on|cover|topics?:|sections?:|sections on)\s+([^.;:!?\n]+)`)
 	listJoints  = regexp.MustCompile(`(?i)\s*,\s*(?:and\s+)?|\s+and\s+|\s*·\s*`)
 	article     = regexp.MustCompile(`(?i)^(?:the|a|an)\s+`)
@@ -139,8 +137,8 @@ func (r *round) wishes() (w summarize.Wish, left []string) {
 		}
 	}
 	rest := r.wish.Instructions
-	if m := askedWords.FindStringSubmatchIndex(rest); m != nil && w.Words == 0 {
-		w.Words, _ = strconv.Atoi(rest[m[2]:m[3]]) // the pattern has digits only
+	if m := saysLength.FindStringSubmatchIndex(rest); m != nil && w.Words == 0 {
+		w.Words = figure(rest[m[2]:m[3]])
 		rest = rest[:m[0]] + rest[m[1]:]
 	}
 	if m := askedTopics.FindStringSubmatchIndex(rest); m != nil && len(w.Topics) == 0 && len(w.Outline) == 0 {

@@ -174,10 +174,13 @@ func sentencesOf(w writing) (list []sentenceData) {
 
 // corrections is the answer to repair.md.
 type corrections struct {
-	Sentences []struct {
-		Number int    `json:"number"`
-		Text   string `json:"text"`
-	} `json:"sentences"`
+	Sentences []correction `json:"sentences"`
+}
+
+// correction is what is to stand in the place of a sentence, by its number from 1.
+type correction struct {
+	Number int    `json:"number"`
+	Text   string `json:"text"`
 }
 
 var correctionsSchema = &llm.Schema{Name: "corrections", JSON: json.RawMessage(`{"type":"object","additionalProperties":false,"required":["sentences"],"properties":{"sentences":{"type":"array","items":{"type":"object","additionalProperties":false,"required":["number","text"],"properties":{"number":{"type":"integer"},"text":{"type":"string"}}}}}}`)}

@@ -25,7 +25,6 @@ type round struct {
 	wish   draft.Wish
 	docs   []document.Document
 	prefix string    // of the keys of its steps
-	grants int       // how often a person has allowed its budget again
 	model  llm.Model // nil: the post is extracted
 
 	survey   *summarize.Survey

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -92,13 +91,20 @@ func (t *talking) to(intent string) (string, []runs.NewEvent, error) {
 	return nodeAnswer, nil, nil
 }
 
+// routeData fills route.md in: what can be asked for.
+type routeData struct{ Draft, Web bool }
+
+func (t *talking) routeRequest(turns turnsData) (llm.Request, error) {
+	return ask("route", "route", routeData{t.draftID() != "", t.writer.Web != nil && WebAllowed(t.job.Run().Input)}, "turns", turns)
+}
+
 // askRoute has the model decide. An answer that can't be read counts as a question.
 func (t *talking) askRoute(ctx context.Context) (routed, error) {
 	turns, err := t.turns(ctx)
 	if err != nil {
 		return routed{}, err
 	}
-	q, err := ask("route", "route", struct{ Draft, Web bool }{t.draftID() != "", t.writer.Web != nil && WebAllowed(t.job.Run().Input)}, "turns", turns)
+	q, err := t.routeRequest(turns)
 	if err != nil {
 		return routed{}, err
 	}
@@ -121,20 +127,31 @@ func (t *talking) askRoute(ctx context.Context) (routed, error) {
 }
 
 var (
-	saysLength = regexp.MustCompile(`(?i)\b(\d{2,5})[ -]?(?:words?\b|단어)`)
+	saysLength = regexp.MustCompile(`(?i)\b(\d{1,2}[,.\x{00a0}\x{202f}’' ]\d{3}|\d{2,5})[ -]?(?:words?\b|단어)`)
 	saysDraft  = regexp.MustCompile(`(?i)^\W*(?:please |can you |could you |now )?(?:write|draft|compose|generate|create|make)\b.{0,40}\b(?:post|article|draft|blog|report|story|text|piece|summary)\b|(?:글|포스트|기사|초안|보고서)[을를]?\s*(?:\S+\s*)?(?:써|작성|만들)`)
 	saysEdit   = regexp.MustCompile(`(?i)^\W*(?:please |can you |could you |now )?(?:shorten|lengthen|drop|remove|delete|cut|replace|rename|move|reorder|swap|add|change|rewrite|make (?:it|this|that)|expand|shorter|longer)\b|(?:줄여|늘려|빼|삭제|지워|바꿔|바꾸|옮겨|추가|고쳐|수정|짧게|길게)`)
+	saysIt     = regexp.MustCompile(`(?i)\b(?:it|this|that|sections?|paragraphs?|sentences?|headings?|title|table|draft|post)\b|절|문단|문장|제목|초안`)
 	saysWeb    = regexp.MustCompile(`(?i)\b(?:search|look(?: it)? up|google|find)\b.{0,30}\b(?:web|internet|online)\b|웹에서|인터넷에서`)
 	saysHello  = regexp.MustCompile(`(?i)^\W*(?:hi|hello|hey|good (?:morning|evening|afternoon)|thanks?(?: you)?|thank you|ok(?:ay)?|great|bye|what can you do|who are you|help|안녕\S*|고마\S*|감사\S*|도움말)\W*$`)
 )
 
-// wordsAsked is the length that a message names in figures, 0 for none.
+// wordsAsked is the length that a message names in figures ("1,500 words"), 0 for none.
 func wordsAsked(message string) int {
 	m := saysLength.FindStringSubmatch(message)
 	if m == nil {
 		return 0
 	}
-	n, err := strconv.Atoi(m[1])
+	return figure(m[1])
+}
+
+// figure reads a number whose thousands may be set apart; 0 when it is longer than any text.
+func figure(s string) int {
+	n, err := strconv.Atoi(strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s))
 	if err != nil || n > 20_000 {
 		return 0
 	}
@@ -151,92 +168,15 @@ func (t *talking) guess() string {
 		return intentDraft
 	case saysWeb.MatchString(m):
 		return intentWeb
-	case t.draftID() != "" && saysEdit.MatchString(m) && !strings.HasSuffix(m, "?"):
-		return intentEdit
+	case saysEdit.MatchString(m) && !strings.HasSuffix(m, "?") && (t.draftID() != "" || saysIt.MatchString(m)):
+		return intentEdit // without a draft it says that there is none
 	}
 	return intentQuestion
 }
 
-// turnsData fills turns.md in.
-type turnsData struct {
-	Earlier string // what was said before the turns, in short
-	Turns   []Turn
-	Draft   string // the open one by reference: title and headings
-	Message string
-}
-
-// memoryShare is the part of a model's context that a conversation may take.
-const memoryShare = 3
-
-// turns gives the conversation as the model's budget bears it: the newest turns whole, those before them in short, the draft by reference.
-func (t *talking) turns(ctx context.Context) (turnsData, error) {
-	d := turnsData{Message: material(clip(t.message().Content, longTurn*4))}
-	room := surveyBytes
-	if c := t.model.Info().Context; c > 0 {
-		room = min(room, c*bytesPerToken/memoryShare)
-	}
-	all := t.said()
-	from := len(all)
-	for from > 0 && room-len(all[from-1].Content) >= 0 {
-		from--
-		room -= len(all[from].Content)
-	}
-	for _, s := range all[from:] {
-		d.Turns = append(d.Turns, Turn{s.Role, material(s.Content)})
-	}
-	var err error
-	if d.Earlier, err = t.recall(ctx, all[:from]); err != nil {
-		return d, err
-	}
-	if id := t.draftID(); id != "" {
-		open, err := t.writer.Drafting.Draft(ctx, t.job.Run().Workspace, id)
-		if f := fault.Of(err); f != nil && f.Kind != fault.NotFound {
-			return d, fmt.Errorf("read draft: %w", err)
-		}
-		if err == nil {
-			d.Draft = material(reference(open.Title, open.Content))
-		}
-	}
-	return d, nil
-}
-
-// recall gives earlier turns in short: the model does that once for an answer.
-func (t *talking) recall(ctx context.Context, earlier []Turn) (string, error) {
-	if len(earlier) == 0 {
-		return "", nil
-	}
-	room := surveyBytes
-	if c := t.model.Info().Context; c > 0 {
-		room = min(room, c*bytesPerToken/2)
-	}
-	d := turnsData{Message: "(the conversation goes on)"}
-	each := max(room/len(earlier), 80)
-	for _, s := range earlier {
-		d.Turns = append(d.Turns, Turn{s.Role, material(clip(s.Content, each))})
-	}
-	q, err := ask("recall", "recall", nil, "turns", d)
-	if err != nil {
-		return "", err
-	}
-	a, err := t.call(ctx, "recall", q, nil)
-	return clip(strings.TrimSpace(material(a.Text)), longTurn), err
-}
-
-// reference is a draft for a model that need not read it: its title and headings.
-func reference(title, content string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%q", title)
-	for l := range strings.Lines(content) {
-		if h, ok := strings.CutPrefix(l, "## "); ok {
-			fmt.Fprintf(&b, "; %s", strings.TrimSpace(h))
-		}
-	}
-	return clip(b.String(), longTurn)
-}
-
 // sayings are the sentences of the writer's own in a conversation.
 type sayings struct {
-	chat, noDraft, notYet, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing string
+	chat, noDraft, notYet, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing, tasks string
 }
 
 var (
@@ -249,8 +189,9 @@ var (
 		accept:   "Accept all", reject: "Reject",
 		accepted:    "Done: that is version %d.",
 		rejected:    "Left as it was.",
-		noDocuments: "There are no documents in this session to write from. Add some, or name them with the message.",
+		noDocuments: "I find no documents that speak of this to write from. Add some, or name them with the message.",
 		writing:     "I am writing a post from %d document(s). You can read along.",
+		tasks:       "The sections of the post",
 	}
 	koreanSayings = sayings{
 		chat:     "언어 모델이 설정되어 있지 않아 대화는 할 수 없습니다. 문서의 문장으로 질문에 답하고, 인용으로 글을 쓰고, 초안을 간단히 고칠 수 있습니다: 줄이기, 절 빼기나 순서 바꾸기, 표현 바꾸기.",
@@ -261,8 +202,9 @@ var (
 		accept:   "모두 받아들이기", reject: "거절",
 		accepted:    "반영했습니다: 버전 %d.",
 		rejected:    "그대로 두었습니다.",
-		noDocuments: "이 세션에는 글을 쓸 문서가 없습니다. 문서를 추가하거나 메시지와 함께 지정하세요.",
+		noDocuments: "이 주제로 글을 쓸 문서를 찾지 못했습니다. 문서를 추가하거나 메시지와 함께 지정하세요.",
 		writing:     "문서 %d건으로 글을 쓰고 있습니다. 쓰는 동안 읽을 수 있습니다.",
+		tasks:       "글의 절",
 	}
 )
 

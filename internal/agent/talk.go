@@ -13,6 +13,7 @@ import (
 	"byline/internal/ident"
 	"byline/internal/llm"
 	"byline/internal/runs"
+	"byline/internal/search"
 	"byline/internal/session"
 )
 
@@ -33,6 +34,8 @@ type Drafting interface {
 	Generate(ctx context.Context, ws ident.Workspace, w draft.Wish, categories, tags []string, once *ident.Once) (draft.Draft, runs.Run, error)
 	Accept(ctx context.Context, ws ident.Workspace, draftID, id string, hunks []string, author string) (draft.Proposal, error)
 	Reject(ctx context.Context, ws ident.Workspace, draftID, id string, hunks []string) (draft.Proposal, error)
+	// StyleGuide is what the workspace wants every text to keep to; empty when there is none.
+	StyleGuide(ctx context.Context, ws ident.Workspace) (string, error)
 }
 
 // The nodes of a conversation. Each has graphs of its own within: an answer's, a refinement's.
@@ -153,6 +156,13 @@ func (t *talking) say(ctx context.Context, format string, args ...any) error {
 	return t.show(ctx, []writing{w})
 }
 
+// chatData fills chat.md in.
+type chatData struct{ Persona, Language, Tone string }
+
+func (t *talking) chatRequest(turns turnsData) (llm.Request, error) {
+	return ask("chat", "chat", chatData{t.writer.Sessions.Persona(t.wish.Profile), t.language(), t.wish.Settings.Tone}, "turns", turns)
+}
+
 // doChat is the node that talks without the library.
 func (t *talking) doChat(ctx context.Context) (string, []runs.NewEvent, error) {
 	if t.model == nil {
@@ -162,7 +172,7 @@ func (t *talking) doChat(ctx context.Context) (string, []runs.NewEvent, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	request, err := ask("chat", "chat", struct{ Persona, Language, Tone string }{t.writer.Sessions.Persona(t.wish.Profile), t.language(), t.wish.Settings.Tone}, "turns", turns)
+	request, err := t.chatRequest(turns)
 	if err != nil {
 		return "", nil, err
 	}
@@ -223,6 +233,9 @@ func (t *talking) language() string {
 // doAnswer is the node that answers from the library, and from the web where that was asked for.
 func (t *talking) doAnswer(ctx context.Context) (string, []runs.NewEvent, error) {
 	ids := t.documents()
+	if err := t.awaitDocuments(ctx, ids); err != nil {
+		return "", nil, err
+	}
 	var events []runs.NewEvent
 	if t.talk.Web && (t.writer.Web == nil || !WebAllowed(t.job.Run().Input)) {
 		events = append(events, notice("web_not_allowed", "The web was not searched: it is not set up, or this session's settings do not allow it (web: true)."))
@@ -245,7 +258,10 @@ func (t *talking) doAnswer(ctx context.Context) (string, []runs.NewEvent, error)
 		Instructions: t.instructions(),
 	}
 	if t.model == nil {
-		asking.Provider, asking.Model, asking.History = offline, "", t.said()
+		asking.Provider, asking.Model = offline, ""
+	}
+	if t.model == nil || t.wish.Action != nil { // else the router has made the question stand alone
+		asking.History = t.said()
 	}
 	a, err := t.writer.Answer(ctx, t.job, asking, Desk{Prefix: t.prefix + "answer/", Channel: t.channel})
 	if err != nil {
@@ -264,6 +280,9 @@ func (t *talking) instructions() string {
 			parts = append(parts, fmt.Sprintf(format, v))
 		}
 	}
+	if persona := t.writer.Sessions.Persona(t.wish.Profile); persona != "" {
+		parts = append(parts, persona)
+	}
 	add("Answer in %s.", languageName(s.Language), s.Language != "")
 	add("Tone: %s.", s.Tone, s.Tone != "")
 	add("For these readers: %s.", s.Audience, s.Audience != "")
@@ -272,6 +291,7 @@ func (t *talking) instructions() string {
 		words = s.Words
 	}
 	add("About %d words.", words, words > 0)
+	add("Keep to this: %s.", strings.Join(s.Must, "; "), len(s.Must) > 0)
 	add("Never write about: %s.", strings.Join(s.MustNot, "; "), len(s.MustNot) > 0)
 	return strings.Join(parts, " ")
 }
@@ -311,7 +331,12 @@ func (t *talking) doEdit(ctx context.Context) (string, []runs.NewEvent, error) {
 	}
 	t.talk.DraftID = d.ID
 	var kept draft.Refinement // the version that it is about must not change when this is tried again
-	if err := t.Once(ctx, "edit/wish", &kept, func(context.Context) ([]runs.NewEvent, error) { kept = wish; return nil, nil }); err != nil {
+	err = t.Once(ctx, "edit/wish", &kept, func(ctx context.Context) (_ []runs.NewEvent, err error) {
+		kept = wish
+		kept.StyleGuide, err = t.writer.Drafting.StyleGuide(ctx, ws)
+		return nil, err
+	})
+	if err != nil {
 		return "", nil, err
 	}
 	r, err := t.writer.Refine(ctx, t.job, t.prefix+"edit/", kept)
@@ -372,12 +397,50 @@ func (t *talking) doDecide(ctx context.Context) (string, []runs.NewEvent, error)
 	return "", nil, err
 }
 
+// The bounds of what a draft is written from when nobody names its sources.
+const (
+	mostSources = 8
+	// nearSource is the score of a source's best passage from which on it is about what is asked for, far though a request for a post is
+	// from a question that the passage answers.
+	nearSource = .15
+)
+
+// sources are the documents that a draft is written from: those of the conversation, else those of the workspace that speak of what is
+// asked for.
+func (t *talking) sources(ctx context.Context) (ids []string, err error) {
+	if ids = t.documents(); len(ids) > 0 {
+		return ids, nil
+	}
+	err = t.Once(ctx, "draft/sources", &ids, func(ctx context.Context) ([]runs.NewEvent, error) {
+		found, err := t.writer.Searcher.Search(ctx, search.Question{Workspace: t.job.Run().Workspace, Text: clip(t.talk.Request, longQuestion), TopK: 4 * mostSources})
+		if err != nil {
+			return nil, fmt.Errorf("search sources: %w", err)
+		}
+		h := hits{Query: t.talk.Request, Hits: []hit{}}
+		for _, x := range found.Hits {
+			p := x.Passage
+			if x.Score >= max(nearSource, found.Hits[0].Score/2) && len(ids) < mostSources && !slices.Contains(ids, p.DocumentID) {
+				ids = append(ids, p.DocumentID)
+				h.Hits = append(h.Hits, hit{p.ID, p.DocumentID, x.DocumentName, p.PageFrom, x.Score})
+			}
+		}
+		return []runs.NewEvent{{Type: runs.EventHits, Data: h}}, nil
+	})
+	return ids, err
+}
+
 // doDraft is the node that begins a new draft. Its own run writes it; its events stand in the session's log.
 func (t *talking) doDraft(ctx context.Context) (string, []runs.NewEvent, error) {
 	words := t.words()
-	ids := t.documents()
+	ids, err := t.sources(ctx)
+	if err != nil {
+		return "", nil, err
+	}
 	if len(ids) == 0 {
 		return nodeFinish, nil, t.say(ctx, "%s", words.noDocuments)
+	}
+	if err := t.awaitDocuments(ctx, ids); err != nil {
+		return "", nil, err
 	}
 	s := t.wish.Settings
 	wish := draft.Wish{
@@ -405,13 +468,17 @@ func (t *talking) doFinish(ctx context.Context) (string, []runs.NewEvent, error)
 		ID: t.wish.ReplyID, SessionID: t.wish.SessionID, ParentID: t.wish.MessageID, Role: session.Assistant, Content: t.talk.Said, RunID: t.job.Run().ID,
 		DraftID: t.talk.DraftID, Citations: t.talk.Cites, Actions: t.talk.Actions,
 	}
+	var err error
+	if m.Elements, err = t.elements(ctx); err != nil {
+		return "", nil, err
+	}
 	if m.Content == "" {
 		m.Content = t.words().nothing
 	}
 	if err := t.job.Flush(ctx); err != nil {
 		return "", nil, err
 	}
-	m, err := t.writer.Sessions.Reply(ctx, t.job.Lease(), m)
+	m, err = t.writer.Sessions.Reply(ctx, t.job.Lease(), m)
 	if err != nil {
 		return "", nil, fmt.Errorf("keep answer: %w", err)
 	}

@@ -204,16 +204,13 @@ func (r *round) sectionRequest(ctx context.Context, i int) (llm.Request, error) 
 
 // call asks the model once and keeps its answer; hear gets the text as it comes, all at once when an earlier attempt has kept it.
 func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(string) error) (llm.Answer, error) {
-	var kept struct {
-		Saw  []llm.Message `json:"saw"` // for whoever wants to know why
-		Said llm.Answer    `json:"said"`
-	}
+	var kept modelCall
 	if hear == nil {
 		hear = func(string) error { return nil }
 	}
 	asked := false
 	err := r.Once(ctx, key, &kept, func(ctx context.Context) ([]runs.NewEvent, error) {
-		asked, kept.Saw = true, q.Messages
+		asked, kept.Purpose, kept.Saw = true, q.Purpose, q.Messages
 		var a llm.Answer
 		var text strings.Builder
 		for d, err := range r.model.Stream(r.paying(ctx), q) {
@@ -237,7 +234,7 @@ func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(s
 		}
 		if a.Text = text.String(); a.Usage != nil {
 			kept.Said = a
-			return []runs.NewEvent{{Type: runs.EventUsage, Data: used{q.Purpose, r.model.Info().Provider, r.model.Info().Name, *a.Usage}}}, nil
+			return []runs.NewEvent{{Type: runs.EventUsage, Data: Used{q.Purpose, r.model.Info().Provider, r.model.Info().Name, *a.Usage}}}, nil
 		}
 		kept.Said = a
 		return nil, nil
@@ -250,13 +247,5 @@ func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(s
 
 // paying says who pays for what a model is asked.
 func (r *round) paying(ctx context.Context) context.Context {
-	return llm.WithPayer(ctx, llm.Payer{Workspace: r.job.Run().Workspace, RunID: r.job.Run().ID, UserID: r.wish.Author, Grants: r.grants})
-}
-
-// used is the data of usage.
-type used struct {
-	Purpose  string `json:"purpose"`
-	Provider string `json:"provider"`
-	Model    string `json:"model"`
-	llm.Usage
+	return llm.WithPayer(ctx, llm.Payer{Workspace: r.job.Run().Workspace, RunID: r.job.Run().ID, UserID: r.wish.Author, Grants: r.grants()})
 }

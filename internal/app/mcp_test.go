@@ -77,7 +77,7 @@ func TestMCP(t *testing.T) {
 	for _, x := range tools.Tools {
 		names = append(names, x.Name)
 	}
-	if got := strings.Join(names, " "); got != "ask generate_draft get_draft get_passage list_drafts search_documents" {
+	if got := strings.Join(names, " "); got != "ask generate_draft get_draft get_passage list_drafts refine_draft search_documents" {
 		t.Errorf("%s", got)
 	}
 	found, wrong := use(t, s, "search_documents", obj{"query": "When was the boiler installed?", "top_k": 2})
@@ -113,6 +113,21 @@ func TestMCP(t *testing.T) {
 	if d["status"] != "draft" && d["status"] != "completed" && d["status"] != "failed" { // the model of this test plans nothing
 		t.Errorf("%v", d)
 	}
+	own := p.want(202, "POST", "/api/v1/blog/generate", obj{"document_ids": []string{documentID}, "llm_provider": "offline"})
+	p.events(own.str("run", "id"), 0, nil)
+	_, wrong = use(t, s, "refine_draft", obj{"draft_id": own.str("draft", "id"), "feedback": "shorter", "start": 100000, "end": 100001})
+	if !strings.Contains(wrong, "selection") {
+		t.Errorf("a part that is not there: %q", wrong)
+	}
+	refined, wrong := use(t, s, "refine_draft", obj{"draft_id": own.str("draft", "id"), "feedback": "Change the title to \"Warm at last\".", "mode": "apply"})
+	if wrong != "" {
+		t.Fatal(wrong)
+	}
+	p.events(refined["run_id"].(string), 0, nil)
+	if r := p.want(200, "GET", "/api/v1/runs/"+refined["run_id"].(string), nil); r.str("kind") != "refine" || r.str("subject", "id") != own.str("draft", "id") {
+		t.Errorf("%s", r.raw)
+	}
+	p.want(204, "DELETE", "/api/v1/blog/"+own.str("draft", "id"), nil)
 	list, wrong := use(t, s, "list_drafts", obj{"query": "warm", "limit": 1})
 	if wrong != "" || list["total"].(float64) != 1 {
 		t.Errorf("%v %s", list, wrong)
@@ -133,6 +148,7 @@ func TestMCP(t *testing.T) {
 	for tool, in := range map[string]obj{
 		"search_documents": {"query": "boiler", "document_ids": []string{documentID}}, "ask": {"question": "boiler?", "document_ids": []string{documentID}},
 		"get_passage": {"passage_id": first["passage_id"]}, "get_draft": {"draft_id": begun["draft_id"]}, "generate_draft": {"document_ids": []string{documentID}},
+		"refine_draft": {"draft_id": begun["draft_id"], "feedback": "shorter"},
 	} {
 		if out, wrong := use(t, other, tool, in); !strings.HasPrefix(wrong, "There is no such ") {
 			t.Errorf("%s: %v %q", tool, out, wrong)

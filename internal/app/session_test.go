@@ -243,7 +243,8 @@ func TestSessionSettingsStateAndElements(t *testing.T) {
 	if again := ann.want(201, "POST", path+"/elements", obj{"type": "pdf", "name": "P", "document_id": doc, "page": 1, "display": "side"}, "Idempotency-Key", "e"); again.str("id") != e.str("id") {
 		t.Error("the same request made another element")
 	}
-	for code, body := range map[string]obj{"nothing_to_show": {"type": "text"}, "no_document": {"type": "text", "page": 1, "data": 1}, "too_large": {"type": "text", "data": strings.Repeat("x", 1<<20)}} {
+	for code, body := range map[string]obj{"nothing_to_show": {"type": "text"}, "no_document": {"type": "text", "page": 1, "data": 1}, "too_large": {"type": "text", "data": strings.Repeat("x", 1<<20)},
+		"bad_data": {"type": "table", "data": obj{"columns": []string{"a"}, "rows": []any{[]any{1, 2}}}}, "required": {"type": "table", "document_id": doc}} {
 		ann.problem(422, code, "POST", path+"/elements", body)
 	}
 	if l := ann.want(200, "GET", path+"/elements", nil); l.num("total") != 1 || ann.want(200, "GET", path, nil).list("document_ids")[0] != doc {
@@ -299,7 +300,7 @@ func TestForeignSessions(t *testing.T) {
 	}
 	bodies := map[string]any{
 		"patch-session": obj{"name": "x"}, "add-message": obj{"content": "x"}, "patch-message": obj{"content": "x"}, "put-feedback": obj{"value": 1},
-		"add-element": obj{"type": "text", "data": 1}, "put-settings": obj{"values": obj{}}, "patch-state": obj{"a": 1},
+		"add-element": obj{"type": "text", "data": "x"}, "put-settings": obj{"values": obj{}}, "patch-state": obj{"a": 1},
 	}
 	tried := 0
 	for template, item := range spec.Paths {

@@ -58,12 +58,7 @@ func (c *command) runsCmd() *cobra.Command {
 			Use: "list", Short: "List runs, newest first", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return c.withClient(cmd.Context(), c.listRuns) },
 		},
-		&cobra.Command{
-			Use: "show RUN", Short: "Tell what each step of a run saw and did", Args: cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				return c.withClient(cmd.Context(), func(ctx context.Context, cl *client) error { return c.showRun(ctx, cl, args[0]) })
-			},
-		},
+		c.showRunCmd(),
 		&cobra.Command{
 			Use: "answer RUN VALUE", Short: "Answer the question that a run waits for", Args: cobra.ExactArgs(2),
 			Long: "The value is a text, true or false, the value of a choice, or for an outline the titles of its sections, one after the other with | between them.",
@@ -81,6 +76,18 @@ func (c *command) runsCmd() *cobra.Command {
 		},
 	)
 	return all
+}
+
+func (c *command) showRunCmd() *cobra.Command {
+	detail := "all"
+	show := &cobra.Command{
+		Use: "show RUN", Short: "Tell what each step of a run saw and did", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withClient(cmd.Context(), func(ctx context.Context, cl *client) error { return c.showRun(ctx, cl, args[0], detail) })
+		},
+	}
+	show.Flags().StringVar(&detail, "detail", detail, "hidden: nodes and times; tools: also searches, tools and questions; all: also what models saw and said")
+	return show
 }
 
 func (c *command) withClient(ctx context.Context, do func(context.Context, *client) error) error {
@@ -108,28 +115,43 @@ func (c *command) listRuns(ctx context.Context, cl *client) error {
 	return nil
 }
 
-// step is a journalled step.
+// step is a step of a run with those within it.
 type step struct {
-	Key    string          `json:"key"`
-	Status string          `json:"status"`
-	Result json.RawMessage `json:"result"`
-	At     time.Time       `json:"at"`
+	Name      string          `json:"name"`
+	Key       string          `json:"key,omitempty"`
+	Type      string          `json:"type"`
+	Status    string          `json:"status"`
+	StartedAt time.Time       `json:"started_at,omitzero"`
+	Duration  *int64          `json:"duration_ms,omitempty"`
+	Model     string          `json:"llm_model,omitempty"`
+	Usage     *stepUsage      `json:"usage,omitempty"`
+	Input     json.RawMessage `json:"input,omitempty"`
+	Output    json.RawMessage `json:"output,omitempty"`
+	Steps     []step          `json:"steps"`
 }
 
-func (c *command) showRun(ctx context.Context, cl *client, id string) error {
+type stepUsage struct {
+	Requests int64    `json:"requests"`
+	Input    int64    `json:"input_tokens"`
+	Output   int64    `json:"output_tokens"`
+	Cost     *float64 `json:"cost,omitempty"`
+	Currency string   `json:"currency,omitempty"`
+}
+
+func (c *command) showRun(ctx context.Context, cl *client, id, detail string) error {
 	var r run
-	var journal struct {
+	var did struct {
 		Steps []step `json:"steps"`
 	}
 	path := "/api/v1/runs/" + url.PathEscape(id)
 	if err := cl.call(ctx, "GET", path, nil, &r); err != nil {
 		return err
 	}
-	if err := cl.call(ctx, "GET", path+"/steps", nil, &journal); err != nil {
+	if err := cl.call(ctx, "GET", path+"/steps?detail="+url.QueryEscape(detail), nil, &did); err != nil {
 		return err
 	}
 	if c.json {
-		return c.printJSON(c.Stdout, map[string]any{"run": r, "steps": journal.Steps})
+		return c.printJSON(c.Stdout, map[string]any{"run": r, "steps": did.Steps})
 	}
 	out := &strings.Builder{}
 	fmt.Fprintf(out, "%s  %s of %s %s: %s, %d attempt(s), %d events\n", r.ID, r.Kind, r.Subject.Type, r.Subject.ID, r.Status, r.Attempt, r.LastSeq)
@@ -139,47 +161,75 @@ func (c *command) showRun(ctx context.Context, cl *client, id string) error {
 	if r.Question != nil {
 		fmt.Fprintf(out, "waits for an answer: %s\n", r.Question.Text)
 	}
-	for _, s := range journal.Steps {
-		fmt.Fprintf(out, "\n%s  %-4s  %s\n", s.At.Local().Format("15:04:05.000"), s.Status, s.Key)
-		describe(out, s.Result)
-	}
+	out.WriteByte('\n')
+	describe(out, did.Steps, "")
 	_, err := fmt.Fprint(c.Stdout, clean(out.String()))
 	return err
 }
 
-// longResult is how much of a step's result is shown, in bytes.
+// longResult is how much of what a step saw or did is shown, in bytes.
 const longResult = 2000
 
-// describe tells what a step saw and did: the messages to a model and its answer one below the other, else the result as it is.
-func describe(out *strings.Builder, result json.RawMessage) {
-	var call struct {
-		Saw []struct {
-			Role    string `json:"role"`
-			Content string `json:"content"`
-		} `json:"saw"`
-		Said struct{ Text string } `json:"said"`
-	}
-	if json.Unmarshal(result, &call) == nil && len(call.Saw) > 0 {
-		for _, m := range call.Saw {
-			indent(out, m.Role, m.Content)
+// describe tells steps one below the other, those within a step further in.
+func describe(out *strings.Builder, steps []step, margin string) {
+	for _, s := range steps {
+		when := "            "
+		if !s.StartedAt.IsZero() {
+			when = s.StartedAt.Local().Format("15:04:05.000")
 		}
-		indent(out, "answer", call.Said.Text)
-		return
-	}
-	if len(result) > 2 {
-		indent(out, "", string(result))
+		fmt.Fprintf(out, "%s  %s%s", when, margin, s.Name)
+		if s.Type != "node" {
+			fmt.Fprintf(out, " (%s)", strings.TrimSpace(s.Type+" "+s.Model))
+		}
+		if s.Duration != nil {
+			fmt.Fprintf(out, ", %s", time.Duration(*s.Duration)*time.Millisecond)
+		}
+		if u := s.Usage; u != nil {
+			fmt.Fprintf(out, ", %d + %d tokens", u.Input, u.Output)
+			if u.Cost != nil {
+				fmt.Fprintf(out, ", %.4g %s", *u.Cost, u.Currency)
+			}
+		}
+		if s.Status == "open" {
+			out.WriteString(", not done")
+		}
+		out.WriteByte('\n')
+		inner := margin + "  "
+		saw(out, inner, s)
+		describe(out, s.Steps, inner)
 	}
 }
 
-func indent(out *strings.Builder, who, text string) {
+// saw tells what a step saw and did: the messages to a model and its answer one below the other, else both as they are.
+func saw(out *strings.Builder, margin string, s step) {
+	var messages []struct {
+		Role    string `json:"role"`
+		Content string `json:"content"`
+	}
+	var answer struct{ Text string }
+	if s.Type == "model" && json.Unmarshal(s.Input, &messages) == nil && json.Unmarshal(s.Output, &answer) == nil {
+		for _, m := range messages {
+			indent(out, margin, m.Role, m.Content)
+		}
+		indent(out, margin, "answer", answer.Text)
+		return
+	}
+	for _, part := range []json.RawMessage{s.Input, s.Output} {
+		if len(part) > 2 {
+			indent(out, margin, "", string(part))
+		}
+	}
+}
+
+func indent(out *strings.Builder, margin, who, text string) {
 	if len(text) > longResult {
 		text = strings.ToValidUTF8(text[:longResult], "") + fmt.Sprintf(" … (%d bytes in all; --json shows them)", len(text))
 	}
 	if who != "" {
-		fmt.Fprintf(out, "  %s:\n", who)
+		fmt.Fprintf(out, "%s%s:\n", strings.Repeat(" ", 14)+margin, who)
 	}
 	for l := range strings.Lines(text) {
-		fmt.Fprintf(out, "    %s", l)
+		fmt.Fprintf(out, "%s  %s", strings.Repeat(" ", 14)+margin, l)
 	}
 	if !strings.HasSuffix(text, "\n") {
 		out.WriteByte('\n')

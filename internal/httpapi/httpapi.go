@@ -48,6 +48,7 @@ type Deps struct {
 	Sessions      *session.Service
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
+	Outline       func(ctx context.Context, runID string) ([]runs.Event, error) // the log without tokens
 	Hub           *runs.Hub
 	Streams       *Streams
 	Rooms         *live.Rooms

@@ -113,7 +113,7 @@ func (c *mcpCaller) ask(ctx context.Context, in mcpAskIn) (mcpAskOut, error) {
 	if err := ids("document", in.DocumentIDs...); err != nil {
 		return out, err
 	}
-	run, err := c.s.Enquiries.Ask(ctx, c.workspace(), agent.Asking{Question: in.Question, DocumentIDs: in.DocumentIDs, TopK: in.TopK, Author: userOf(c.caller).ID}, nil)
+	run, err := c.s.Enquiries.Ask(ctx, c.workspace(), agent.Asking{Question: in.Question, DocumentIDs: in.DocumentIDs, TopK: in.TopK, Author: userOf(c.caller).ID, Unattended: true}, nil)
 	if err != nil {
 		return out, err
 	}

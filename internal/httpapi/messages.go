@@ -75,6 +75,9 @@ func (s *server) withMessageUsage(ctx context.Context, list ...session.Message) 
 	out := make([]messageShape, len(list))
 	for i, m := range list {
 		out[i] = s.toMessage(m, used)
+		if out[i].Elements, err = s.toElements(ctx, m.Elements); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

@@ -87,7 +87,7 @@ func (s *server) askLibrary(w http.ResponseWriter, r *http.Request, in chatIn) e
 	if err != nil {
 		return err
 	}
-	a.Author = userOf(ctx).ID
+	a.Author, a.Unattended = userOf(ctx).ID, true
 	run, err := s.Enquiries.Ask(ctx, workspaceOf(ctx), a, nil)
 	if err != nil {
 		return err

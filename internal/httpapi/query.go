@@ -90,8 +90,13 @@ func (s *server) writeAnswer(w http.ResponseWriter, r *http.Request, run runs.Ru
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, agent.ErrUnderWay):
+		now, err := s.Runs.Run(ctx, workspaceOf(ctx), run.ID) // it may wait for a person: the question is in it
+		if err != nil {
+			writeProblem(w, r, err)
+			return
+		}
 		var again runBody
-		again.Run = toRun(run)
+		again.Run = toRun(now)
 		body, status = again, http.StatusAccepted
 	case err != nil:
 		writeProblem(w, r, err)

@@ -45,7 +45,7 @@ func (s *server) routes() {
 		func(o *huma.Operation) {
 			o.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
 		},
-		also("202", "It takes longer than the client wants to wait. The same request with the same Idempotency-Key waits on; the run's last event has the answer", "application/json", s.schemaOf(runBody{})))
+		also("202", "It takes longer than the client wants to wait, or the run waits for a person (question): the budget is used up. The same request with the same Idempotency-Key waits on; the run's last event has the answer", "application/json", s.schemaOf(runBody{})))
 
 	handle(s, "POST", v1+"/blog/generate", "generate", "blog", "Write a post from documents", s.generate,
 		also("202", "The draft and its run", "application/json", s.schemaOf(startedShape{})), stream)
@@ -82,7 +82,7 @@ func (s *server) routes() {
 
 	handle(s, "GET", v1+"/runs", "list-runs", "runs", "List runs, newest first", s.listRuns)
 	handle(s, "GET", v1+"/runs/{run_id}", "get-run", "runs", "One run", s.getRun)
-	handle(s, "GET", v1+"/runs/{run_id}/steps", "list-steps", "runs", "Its journalled steps", s.listSteps)
+	handle(s, "GET", v1+"/runs/{run_id}/steps", "list-steps", "runs", "What it did, as a tree: nodes, and within them searches, tools, questions and requests to models", s.listSteps)
 	handle(s, "GET", v1+"/runs/{run_id}/events", "run-events", "runs", "Its events as a stream, from Last-Event-ID or ?after= on", s.runEvents, byTicket,
 		also("200", "Server-sent events; the stream ends after the terminal one", "text/event-stream", &huma.Schema{Type: "string"}),
 		also("204", "The run has ended and the cursor is at its end", "", nil))

@@ -74,32 +74,6 @@ func (s *server) getRun(ctx context.Context, in *RunPath) (*oneRunOut, error) {
 	return &oneRunOut{list[0]}, nil
 }
 
-type stepsOut struct {
-	Body struct {
-		Steps []stepShape `json:"steps"`
-	}
-}
-
-func (s *server) listSteps(ctx context.Context, in *RunPath) (*stepsOut, error) {
-	if _, err := s.run(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	steps, err := s.Steps(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &stepsOut{}
-	out.Body.Steps = []stepShape{}
-	for _, st := range steps {
-		sh := stepShape{Key: st.Key, Status: "open", Result: st.Result, At: st.At.UTC()}
-		if st.Done {
-			sh.Status = "done"
-		}
-		out.Body.Steps = append(out.Body.Steps, sh)
-	}
-	return out, nil
-}
-
 func (s *server) cancelRun(ctx context.Context, in *RunPath) (*runOut, error) {
 	if err := idParam("run", in.ID); err != nil {
 		return nil, err
@@ -224,7 +198,11 @@ func (s *server) sessionEvents(ctx context.Context, in *sessionEventsIn) (*huma.
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		req, w := humago.Unwrap(c)
 		cursor, err := s.Hub.FollowSession(ctx, workspaceOf(ctx), in.SessionID, after)
+<<<<<<< HEAD
 		s.open(w, req.WithContext(c.Context()), cursor, err)
+=======
+		s.send(w, req.WithContext(c.Context()), cursor, err)
+>>>>>>> main
 	}}, nil
 }
 

@@ -160,13 +160,7 @@ func (s *server) usageOfSession(ctx context.Context, id string) (*usageShape, er
 	}
 	var sum llm.Line
 	for _, l := range used {
-		sum.Requests += l.Requests
-		sum.Input += l.Input
-		sum.Cached += l.Cached
-		sum.Output += l.Output
-		sum.Cost += l.Cost
-		sum.Unpriced += l.Unpriced
-		sum.Estimated += l.Estimated
+		sum = sum.Plus(l)
 	}
 	u := s.toUsage(sum)
 	return &u, nil
@@ -242,10 +236,10 @@ func (s *server) listElements(ctx context.Context, in *listElementsIn) (*element
 		return nil, err
 	}
 	out := &elementsOut{}
-	out.Body.Elements, out.Body.Total = []elementShape{}, total
-	for _, e := range page {
-		out.Body.Elements = append(out.Body.Elements, toElement(e))
+	if out.Body.Elements, err = s.toElements(ctx, page); err != nil {
+		return nil, err
 	}
+	out.Body.Total = total
 	out.Body.Next = next(page, in.Limit, func(e session.Element) string { return e.ID })
 	return out, nil
 }
@@ -262,7 +256,7 @@ type addElementIn struct {
 		DocumentID string          `json:"document_id,omitempty" doc:"It becomes one of the session's documents"`
 		Page       int             `json:"page,omitempty" minimum:"1"`
 		MessageID  string          `json:"message_id,omitempty"`
-		Data       json.RawMessage `json:"data,omitempty"`
+		Data       json.RawMessage `json:"data,omitempty" doc:"Of a text: a string; of a table: {columns, rows}; of tasks: {tasks: [{title, status}]}, or {run_id} of a run that writes a post; else as the client likes"`
 	}
 }
 
@@ -278,7 +272,11 @@ func (s *server) addElement(ctx context.Context, in *addElementIn) (*elementOut,
 	if err != nil {
 		return nil, err
 	}
-	return &elementOut{toElement(added)}, nil
+	list, err := s.toElements(ctx, []session.Element{added})
+	if err != nil {
+		return nil, err
+	}
+	return &elementOut{list[0]}, nil
 }
 
 type settingsOut struct {

@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
+	"byline/internal/agent"
+	"byline/internal/fault"
 	"byline/internal/llm"
 	"byline/internal/session"
 )
@@ -83,6 +86,7 @@ type messageShape struct {
 	DraftID     string          `json:"draft_id,omitempty"`
 	DocumentIDs []string        `json:"document_ids"`
 	Citations   []citationShape `json:"citations"`
+	Stale       bool            `json:"stale,omitempty" doc:"A source that it cites was deleted or processed anew since"`
 	Elements    []elementShape  `json:"elements"`
 	Actions     []actionShape   `json:"actions"`
 	Error       *failureShape   `json:"error,omitempty" doc:"Why the answer is not complete"`
@@ -92,16 +96,13 @@ type messageShape struct {
 	EditedAt    *time.Time      `json:"edited_at,omitempty"`
 }
 
-// toMessage makes the shape of a message; used is what the runs have used of models.
+// toMessage makes the shape of a message without its elements; used is what the runs have used of models.
 func (s *server) toMessage(m session.Message, used map[string]llm.Line) messageShape {
 	out := messageShape{ID: m.ID, SessionID: m.SessionID, Role: string(m.Role), Content: m.Content, RunID: m.RunID, ParentID: m.ParentID, Author: m.Author, DraftID: m.DraftID,
-		DocumentIDs: list(m.DocumentIDs), Citations: toCitations(m.Citations), Elements: []elementShape{}, Actions: []actionShape{},
+		DocumentIDs: list(m.DocumentIDs), Citations: toCitations(m.Citations), Stale: m.Stale, Elements: []elementShape{}, Actions: []actionShape{},
 		CreatedAt: m.CreatedAt.UTC(), EditedAt: known(m.EditedAt)}
 	if len(m.Siblings) > 1 {
 		out.Siblings = m.Siblings
-	}
-	for _, e := range m.Elements {
-		out.Elements = append(out.Elements, toElement(e))
 	}
 	for _, a := range m.Actions {
 		out.Actions = append(out.Actions, actionShape(a))
@@ -131,6 +132,50 @@ type elementShape struct {
 	Page       int             `json:"page,omitempty"`
 	Data       json.RawMessage `json:"data,omitempty" doc:"What there is beside or instead of a document"`
 	CreatedAt  time.Time       `json:"created_at"`
+}
+
+// toElements makes shapes of elements. A list of tasks of a run is made of its log as it is now.
+func (s *server) toElements(ctx context.Context, list []session.Element) ([]elementShape, error) {
+	out := make([]elementShape, 0, len(list))
+	for _, e := range list {
+		if e.Type == session.ElementTasks {
+			var err error
+			if e.Data, err = s.tasks(ctx, e.Data); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, toElement(e))
+	}
+	return out, nil
+}
+
+// tasksShape is the data of an element of tasks that belong to a run.
+type tasksShape struct {
+	RunID   string       `json:"run_id"`
+	DraftID string       `json:"draft_id,omitempty"`
+	Status  string       `json:"status,omitempty"` // of the run
+	Tasks   []agent.Task `json:"tasks"`
+}
+
+// tasks fills in what a run has to do. A run that is not there, or is another's, leaves the data as it is.
+func (s *server) tasks(ctx context.Context, data json.RawMessage) (json.RawMessage, error) {
+	var t tasksShape
+	if json.Unmarshal(data, &t) != nil || idParam("run", t.RunID) != nil {
+		return data, nil
+	}
+	r, err := s.Runs.Run(ctx, workspaceOf(ctx), t.RunID)
+	if f := fault.Of(err); f != nil && f.Kind == fault.NotFound {
+		return data, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	log, err := s.Outline(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	t.Status, t.Tasks = string(r.Status), agent.Tasks(log, r.Status)
+	return json.Marshal(t)
 }
 
 func toElement(e session.Element) elementShape {

@@ -240,13 +240,6 @@ func toRun(r runs.Run) runShape {
 	return out
 }
 
-type stepShape struct {
-	Key    string          `json:"key"`
-	Status string          `json:"status" enum:"open,done"`
-	Result json.RawMessage `json:"result,omitempty"`
-	At     time.Time       `json:"at"`
-}
-
 type draftShape struct {
 	ID          string    `json:"id"`
 	SessionID   string    `json:"session_id,omitempty"`

@@ -131,6 +131,18 @@ type Line struct {
 	Estimated       int64   // requests whose tokens were counted here
 }
 
+// Plus is the sum of two lines; whose month and model it is is the first one's.
+func (l Line) Plus(m Line) Line {
+	l.Requests += m.Requests
+	l.Input += m.Input
+	l.Cached += m.Cached
+	l.Output += m.Output
+	l.Cost += m.Cost
+	l.Unpriced += m.Unpriced
+	l.Estimated += m.Estimated
+	return l
+}
+
 // Books are what people read of the ledger. All is scoped by workspace.
 type Books interface {
 	// UsageByMonth sums up by month (UTC), provider and model, the newest month first.

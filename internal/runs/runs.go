@@ -213,6 +213,9 @@ type Queue interface {
 	Renew(ctx context.Context, leases []Lease, prolong bool) (lost []Lease, err error)
 	// Append adds events in the lane of events and returns the last seq.
 	Append(ctx context.Context, l Lease, events ...NewEvent) (int64, error)
+	// AppendAll is Append of the tokens of many runs. done is called once for each, when it is known whether they are kept, by whichever
+	// goroutine knows; one that fails keeps no other from being written.
+	AppendAll(list []Joined, done func(i int, err error))
 	// SaveStep writes a journalled step and its events.
 	SaveStep(ctx context.Context, l Lease, s Step, events ...NewEvent) error
 	Steps(ctx context.Context, runID string) ([]Step, error)

@@ -104,6 +104,13 @@ func (d *desk) Append(_ context.Context, l runs.Lease, events ...runs.NewEvent) 
 	return int64(len(d.appended)), nil
 }
 
+func (d *desk) AppendAll(list []runs.Joined, done func(int, error)) {
+	for i, x := range list {
+		_, err := d.Append(x.Ctx, x.Lease, runs.NewEvent{Type: runs.EventToken, Data: x.Token})
+		done(i, err)
+	}
+}
+
 func (d *desk) SaveStep(ctx context.Context, l runs.Lease, _ runs.Step, events ...runs.NewEvent) error {
 	_, err := d.Append(ctx, l, events...)
 	return err
@@ -420,6 +427,38 @@ func TestTokensAreJoinedInWindowsOf40ms(t *testing.T) {
 		stop(w)
 		if got, want := strings.Join(d.appended, ", "), "0 token, 40 token, 80 token, 100 token, 100 notice"; got != want {
 			t.Errorf("appended %s, want %s", got, want)
+		}
+	})
+}
+
+// noted is a desk that keeps whose tokens were written, in order.
+type noted struct {
+	*desk
+	order []string
+}
+
+func (n *noted) Append(ctx context.Context, l runs.Lease, events ...runs.NewEvent) (int64, error) {
+	n.order = append(n.order, l.RunID)
+	return n.desk.Append(ctx, l, events...)
+}
+
+func (n *noted) AppendAll(list []runs.Joined, done func(int, error)) {
+	for i, x := range list {
+		_, err := n.Append(x.Ctx, x.Lease, runs.NewEvent{Type: runs.EventToken, Data: x.Token})
+		done(i, err)
+	}
+}
+
+// A run whose log is being written as its window ends keeps no other's tokens waiting, and has its own written behind that.
+func TestWindowEndsInTheMidstOfAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &noted{desk: newDesk()}
+		n.fences = map[string]int64{"busy": 1, "idle": 1}
+		runs.EndBusyWindow(n, runs.Lease{RunID: "busy", Fence: 1}, runs.Lease{RunID: "idle", Fence: 1})
+		synctest.Wait()
+		time.Sleep(2 * time.Hour) // the timer finds that nothing is left
+		if diff := cmp.Diff([]string{"idle", "busy"}, n.order); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -33,6 +33,7 @@ type WorkerOptions struct {
 // Worker claims runs and has them done. Start it once, Stop it once.
 type Worker struct {
 	queue Queue
+	beats *beats
 	bus   Bus
 	o     WorkerOptions
 	owner string
@@ -84,7 +85,7 @@ func NewWorker(q Queue, b Bus, o WorkerOptions) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Worker{queue: q, bus: b, o: o, owner: ident.New(), wake: make(chan struct{}, 1), look: make(chan struct{}, 1),
+	w := &Worker{queue: q, beats: newBeats(q), bus: b, o: o, owner: ident.New(), wake: make(chan struct{}, 1), look: make(chan struct{}, 1),
 		stopping: make(chan struct{}), finished: make(chan struct{}), held: map[string]*held{}, orphans: map[string]Lease{}, counts: map[Kind]int{}}
 	w.stop = sync.OnceFunc(func() { close(w.stopping) })
 	w.finish = sync.OnceFunc(func() { close(w.finished) })
@@ -278,7 +279,7 @@ func (w *Worker) do(ctx context.Context, r Run, l Lease) (result any, err error)
 		return nil, fault.New(fault.Invalid, "never_ended", "This was begun %d times and did not come to an end: the program stopped in its midst each time. "+
 			"Look at the program's log before you try it again.", maxAttempts)
 	}
-	j, err := newJob(ctx, r, l, w.queue)
+	j, err := newJob(ctx, r, l, w.beats)
 	if err != nil {
 		return nil, err
 	}

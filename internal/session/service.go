@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -122,6 +123,7 @@ func (s *Service) Send(ctx context.Context, ws ident.Workspace, sessionID string
 	if said.Content = strings.TrimSpace(Plain(said.Content)); said.Content == "" {
 		return Turn{}, fault.Bad("body.content", "required", "Say something.")
 	}
+	said.slash()
 	said.DocumentIDs, said.DraftID, said.ParentID = unique(said.DocumentIDs), Plain(said.DraftID), Plain(said.ParentID)
 	switch sel := said.Selection; {
 	case sel != nil && said.DraftID == "":
@@ -153,7 +155,54 @@ func (s *Service) Show(ctx context.Context, ws ident.Workspace, e Element, once 
 	case len(e.Data) > maxElement:
 		return Element{}, fault.Bad("body.data", "too_large", "The data of an element may have %d KB. Upload what is larger as a document.", maxElement>>10)
 	}
+	if err := e.check(); err != nil {
+		return Element{}, err
+	}
 	return s.AddElement(ctx, ws, e, once)
+}
+
+// check holds the data of an element against its type, so that whoever shows it can rely on its form.
+func (e Element) check() error {
+	if len(e.Data) == 0 {
+		if e.DocumentID == "" {
+			return nil
+		}
+		switch e.Type {
+		case ElementTable, ElementTasks:
+			return fault.Bad("body.data", "required", "A %s shows what is in data.", e.Type)
+		}
+		return nil
+	}
+	wrong := func(say string) error { return fault.Bad("body.data", "bad_data", "%s", say) }
+	switch e.Type {
+	case ElementText:
+		var text string
+		if json.Unmarshal(e.Data, &text) != nil {
+			return wrong("The data of a text is a string, in Markdown.")
+		}
+	case ElementTable:
+		var t struct {
+			Columns []string            `json:"columns"`
+			Rows    [][]json.RawMessage `json:"rows"`
+		}
+		if json.Unmarshal(e.Data, &t) != nil || len(t.Columns) == 0 || slices.ContainsFunc(t.Rows, func(row []json.RawMessage) bool { return len(row) != len(t.Columns) }) {
+			return wrong(`The data of a table is {"columns": ["..."], "rows": [[...]]}; each row has as many cells as there are columns.`)
+		}
+	case ElementTasks:
+		var t struct {
+			RunID string `json:"run_id"`
+			Tasks []struct{ Title, Status string }
+		}
+		if json.Unmarshal(e.Data, &t) != nil || t.RunID == "" && len(t.Tasks) == 0 {
+			return wrong(`The data of tasks is {"tasks": [{"title": "...", "status": "ready"}]}, or {"run_id": "..."} of a run that writes a post.`)
+		}
+		for _, task := range t.Tasks {
+			if task.Title == "" || !slices.Contains([]string{"ready", "running", "done", "failed"}, task.Status) {
+				return wrong("A task has a title, and the status ready, running, done or failed.")
+			}
+		}
+	}
+	return nil
 }
 
 // maxElement is how large the data of an element may be, in bytes of JSON.
@@ -217,6 +266,20 @@ type Command struct {
 	Title       string
 	Description string
 	NeedsDraft  bool
+}
+
+// slash reads a command at the begin of a message ("/ask How old is it?"). What was pressed goes before what is written.
+func (s *Said) slash() {
+	name, rest, _ := strings.Cut(s.Content, " ")
+	name, ok := strings.CutPrefix(name, "/")
+	i := slices.IndexFunc(commands, func(c Command) bool { return c.Name == name })
+	if !ok || i < 0 || s.Action != nil {
+		return
+	}
+	s.Action = &Press{Name: name}
+	if s.Content = strings.TrimSpace(rest); s.Content == "" {
+		s.Content = commands[i].Title
+	}
 }
 
 var commands = []Command{

@@ -89,6 +89,7 @@ type Message struct {
 	DraftID     string // which draft it is about
 	DocumentIDs []string
 	Citations   []draft.Citation // their claims are places in Content
+	Stale       bool             // a source that it cites was deleted, or processed anew, since
 	Elements    []Element
 	Actions     []Action
 	Usage       *llm.Usage    // of an assistant's message, as its run told it

@@ -176,3 +176,69 @@ func TestBeginAndTalk(t *testing.T) {
 		t.Errorf("unknown profile: %v", err)
 	}
 }
+
+// A command can be written with a slash. What was pressed goes before that, and a slash that names no command is text.
+func TestCommandsWithASlash(t *testing.T) {
+	st := storetest.New(t)
+	s := session.New(st.Sessions())
+	of, err := s.Begin(t.Context(), session.Session{Workspace: ident.Local}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ say, pressed, content, action string }{
+		{"/ask How old is it?", "", "How old is it?", "ask"},
+		{" /draft ", "", "New draft", "draft"},
+		{"/ask How?", "chat", "/ask How?", "chat"},
+		{"/dance now", "", "/dance now", ""},
+		{"and /ask me", "", "and /ask me", ""},
+	} {
+		said := session.Said{Content: tc.say}
+		if tc.pressed != "" {
+			said.Action = &session.Press{Name: tc.pressed}
+		}
+		turn, err := s.Send(t.Context(), ident.Local, of.ID, said, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w session.Wish
+		if err := json.Unmarshal(turn.Run.Input, &w); err != nil {
+			t.Fatal(err)
+		}
+		action := ""
+		if w.Action != nil {
+			action = w.Action.Name
+		}
+		if turn.Message.Content != tc.content || action != tc.action {
+			t.Errorf("%q: %q, action %q", tc.say, turn.Message.Content, action)
+		}
+	}
+}
+
+// The data of an element has the form that its type promises.
+func TestElementsAreWhatTheySay(t *testing.T) {
+	st := storetest.New(t)
+	s := session.New(st.Sessions())
+	of, err := s.Begin(t.Context(), session.Session{Workspace: ident.Local}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		kind session.ElementType
+		data string
+		ok   bool
+	}{
+		{session.ElementText, `"Some *Markdown*."`, true}, {session.ElementText, `{"a":1}`, false},
+		{session.ElementTable, `{"columns":["a","b"],"rows":[[1,"x"],[null,true]]}`, true}, {session.ElementTable, `{"columns":["a"],"rows":[[1,2]]}`, false},
+		{session.ElementTable, `{"columns":[]}`, false}, {session.ElementTable, `[]`, false},
+		{session.ElementTasks, `{"tasks":[{"title":"Read","status":"running"}]}`, true}, {session.ElementTasks, `{"run_id":"R"}`, true},
+		{session.ElementTasks, `{"tasks":[{"title":"Read","status":"soon"}]}`, false}, {session.ElementTasks, `{"tasks":[]}`, false},
+		{session.ElementImage, `{"url":"https://example.org/a.png"}`, true}, {session.ElementPDF, `{}`, true}, {session.ElementAudio, `{}`, true}, {session.ElementFile, `{"bytes":"aGk="}`, true},
+	} {
+		for _, display := range []session.Display{session.Inline, session.Side} {
+			e, err := s.Show(t.Context(), ident.Local, session.Element{SessionID: of.ID, Type: tc.kind, Display: display, Data: json.RawMessage(tc.data)}, nil)
+			if tc.ok && (err != nil || string(e.Data) != tc.data || e.Display != display) || !tc.ok && fault.Of(err).Code != "bad_data" {
+				t.Errorf("%s %s: %+v %v", tc.kind, tc.data, e, err)
+			}
+		}
+	}
+}

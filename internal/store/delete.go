@@ -47,9 +47,6 @@ func (s *Store) Delete(ctx context.Context, ws ident.Workspace, id string, purge
 		if err := t.leaveSessions(id, purgeQuotes); err != nil {
 			return err
 		}
-		if err := t.leaveSessions(id, purgeQuotes); err != nil {
-			return err
-		}
 		return t.discard(ws, trashDocument, id, 0, blob)
 	})
 	if err != nil {

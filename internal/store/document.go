@@ -195,6 +195,18 @@ func (s *Store) Named(ctx context.Context, ws ident.Workspace, ids []string) ([]
 	return list, err
 }
 
+// BeingRead meets agent.Documents.
+func (s *Store) BeingRead(ctx context.Context, ws ident.Workspace, ids []string) (list []string, err error) {
+	err = s.peek(ctx, func(t *tx) error {
+		list = nil
+		return eachPart(ids, func(part []string) error {
+			return each(t, scanString, func(id string) { list = append(list, id) },
+				`SELECT DISTINCT subject_id FROM run WHERE workspace = ? AND kind IN ('process', 'snapshot') AND ended_at = 0 AND subject_id IN (`+marks(len(part))+`)`, args(part, ws)...)
+		})
+	})
+	return list, err
+}
+
 // Documents meets document.Store: newest first.
 func (s *Store) Documents(ctx context.Context, ws ident.Workspace, f document.Filter) (list []document.Document, total int, err error) {
 	var w where

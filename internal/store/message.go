@@ -64,7 +64,43 @@ func (t *tx) messages(sessionID string, ids []string) ([]session.Message, error)
 			out = append(out, m)
 		}
 	}
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, t.markStale(out)
+}
+
+// markStale marks messages that cite what was deleted since, or another text than the document has now.
+func (t *tx) markStale(list []session.Message) error {
+	var ids []string
+	for _, m := range list {
+		for _, c := range m.Citations {
+			for _, sp := range c.Spans {
+				if !sp.Gone && !slices.Contains(ids, sp.DocumentID) {
+					ids = append(ids, sp.DocumentID)
+				}
+			}
+		}
+	}
+	type generation struct {
+		id  string
+		now int64
+	}
+	now := map[string]int64{}
+	err := eachPart(ids, func(part []string) error {
+		return each(t, func(row scanner) (g generation, err error) {
+			err = row.Scan(&g.id, &g.now)
+			return g, err
+		}, func(g generation) { now[g.id] = g.now }, `SELECT id, text_generation FROM document WHERE id IN (`+marks(len(part))+`)`, args(part)...)
+	})
+	for i, m := range list {
+		list[i].Stale = slices.ContainsFunc(m.Citations, func(c draft.Citation) bool {
+			return slices.ContainsFunc(c.Spans, func(sp draft.Span) bool {
+				return sp.Gone || sp.Generation > 0 && now[sp.DocumentID] != sp.Generation
+			})
+		})
+	}
+	return err
 }
 
 func (t *tx) message(sessionID, id string) (session.Message, error) {
@@ -379,6 +415,9 @@ func (v Sessions) Edit(ctx context.Context, ws ident.Workspace, sessionID, messa
 		if err := t.purgeMessage(m.ID, `{}`); err != nil { // what it said before is nowhere any more
 			return err
 		}
+		if err := t.forgetTurns(m); err != nil {
+			return err
+		}
 		return t.tellMessage(session.EventMessageUpdated, m)
 	})
 	return m, err
@@ -394,6 +433,12 @@ func orConflict(err error, code, say string) error {
 // purgeMessage takes the text of a message out of the session's log.
 func (t *tx) purgeMessage(messageID, data string) error {
 	_, err := t.exec(`UPDATE session_event SET data = ? WHERE message_id = ? AND message_id <> ''`, data, messageID)
+	return err
+}
+
+// forgetTurns removes the steps of later answers of the session: models were shown what was said before.
+func (t *tx) forgetTurns(m session.Message) error {
+	_, err := t.exec(`DELETE FROM run_step WHERE run_id IN (SELECT id FROM run WHERE session_id = ? AND session_id <> '' AND kind = 'chat' AND ended_at > 0 AND id > ?)`, m.SessionID, m.ID)
 	return err
 }
 
@@ -469,6 +514,9 @@ func (t *tx) removeMessage(m session.Message, ref string) error {
 		if _, err := t.exec(`DELETE FROM `+gone, m.ID); err != nil {
 			return err
 		}
+	}
+	if err := t.forgetTurns(m); err != nil {
+		return err
 	}
 	deleted := session.MessageDeleted{MessageID: m.ID}
 	if err := t.purgeMessage(m.ID, encodeOr(deleted)); err != nil {

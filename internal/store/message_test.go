@@ -134,6 +134,7 @@ func TestReplyAndItsSources(t *testing.T) {
 			Usage: &llm.Usage{Input: 3, Output: 4}}, runs.NewEvent{Type: runs.EventHits, Data: map[string]string{"document_id": doc.ID, "text": "Secret words."}})
 		c.ok(err)
 		c.ok(s.End(c.ctx, l, runs.Ending{Status: runs.Completed}))
+		m.Stale = false // it cites what was gone before
 		if len(m.Citations) != 3 || m.Citations[0].ID == "" || m.Citations[0].Spans[0].Gone || !m.Citations[2].Spans[0].Gone || len(m.Elements) != 2 || m.Usage.Output != 4 {
 			t.Fatalf("reply %+v", m)
 		}
@@ -146,6 +147,9 @@ func TestReplyAndItsSources(t *testing.T) {
 		_, err = s.Delete(c.ctx, c.ws, doc.ID, true)
 		c.ok(err)
 		m = c.message(m.ID)
+		if !m.Stale {
+			t.Error("an answer whose source is gone does not say so")
+		}
 		if sp := m.Citations[0].Spans[0]; !sp.Gone || sp.Quote != "" || m.Citations[1].Spans[0].Quote != "Other words." || len(m.Elements) != 1 {
 			t.Errorf("behind the deletion: %+v", m)
 		}
@@ -307,5 +311,83 @@ func TestBranches(t *testing.T) {
 		c.refused(err, fault.NotFound, "not_found")
 		_, err = c.History(c.ctx, c.ws, c.id, ident.New())
 		c.refused(err, fault.NotFound, "not_found")
+	})
+}
+
+// An answer says that a source has another text by now, and what was changed of a draft goes with the document that the draft was written
+// from, though it does not name it.
+func TestAnswersAndChangesOfWhatIsGone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		lib := newLibrary(t, s)
+		lib.mine = ident.Local
+		c := talk(t, s)
+		doc := lib.ready(c.ws, "a.md", lines("Ann", 3))
+		post := lib.written(c.ws, doc)
+		c.say("What?")
+		_, l, _ := c.claim()
+		m, err := c.Reply(c.ctx, l, session.Message{Content: "Ann has line 1.", Citations: []draft.Citation{{Claim: draft.Claim{End: 15, Text: "Ann has line 1."},
+			Spans: []draft.Span{{DocumentID: doc.ID, Quote: "Ann has line 1."}}}}})
+		c.ok(err)
+		c.ok(s.End(c.ctx, l, runs.Ending{Status: runs.Completed}))
+		if m.Stale {
+			t.Error("a fresh answer is stale")
+		}
+		c.said(session.Said{Content: "Shorter", DraftID: post.ID})
+		edit, l, _ := c.claim()
+		c.ok(s.SaveStep(c.ctx, l, runs.Step{Key: "edit/verify", Done: true, Result: json.RawMessage(`{"old":"secret plugh"}`)}))
+		_, err = c.Reply(c.ctx, l, session.Message{Content: "Done.", DraftID: post.ID})
+		c.ok(err)
+		c.ok(s.End(c.ctx, l, runs.Ending{Status: runs.Completed}))
+		refined, err := s.Drafts().Refine(c.ctx, c.ws, 0, draft.Refinement{DraftID: post.ID, Feedback: "Shorter", Version: 1}, nil)
+		c.ok(err)
+		_, l, ok, err := s.Claim(c.ctx, "w", []runs.Kind{runs.KindRefine})
+		if c.ok(err); !ok {
+			t.Fatal("nobody refines")
+		}
+		c.ok(s.SaveStep(c.ctx, l, runs.Step{Key: "verify", Done: true, Result: json.RawMessage(`{"old":"secret plugh"}`)}))
+		_, err = s.Append(c.ctx, l, runs.NewEvent{Type: runs.EventHits, Data: map[string]string{"text": "secret plugh"}})
+		c.ok(err)
+		c.ok(s.End(c.ctx, l, runs.Ending{Status: runs.Completed}))
+		for _, id := range []string{edit.ID, refined.ID} {
+			if steps, err := s.Steps(c.ctx, id); err != nil || len(steps) == 0 {
+				t.Errorf("%v %v", steps, err)
+			}
+		}
+		_, err = s.Delete(c.ctx, c.ws, doc.ID, true)
+		c.ok(err)
+		if !c.message(m.ID).Stale {
+			t.Error("an answer whose source is gone does not say so")
+		}
+		lib.merge(c.ws)
+		lib.sweep()
+		lib.sound(store.VerifyOptions{Contains: []string{"plugh"}})
+	})
+}
+
+// Models are shown what was said before: when that is deleted or changed, the steps of later answers go, and those of earlier ones stay.
+func TestStepsGoWithWhatTheyShowed(t *testing.T) {
+	eachTalk(t, func(t *testing.T, c conversation) {
+		steps := func(id string) int {
+			list, err := c.all.Steps(c.ctx, id)
+			c.ok(err)
+			return len(list)
+		}
+		var turns []session.Turn
+		for _, text := range []string{"a", "b is private", "c"} {
+			turns = append(turns, c.say(text))
+			r, l, _ := c.claim()
+			c.ok(c.all.SaveStep(c.ctx, l, runs.Step{Key: "route", Done: true, Result: json.RawMessage(`{"saw":"b is private"}`)}))
+			_, err := c.Reply(c.ctx, l, session.Message{Content: "answer"})
+			c.ok(err)
+			c.ok(c.all.End(c.ctx, l, runs.Ending{Status: runs.Completed}))
+			same(t, "steps", steps(r.ID), 1)
+		}
+		_, err := c.Edit(c.ctx, c.ws, c.id, turns[2].Reply.ID, "another answer")
+		c.ok(err)
+		same(t, "steps of an answer that is changed", steps(turns[2].Run.ID), 0) // a model said it
+		same(t, "steps before", steps(turns[1].Run.ID), 1)
+		_, err = c.Edit(c.ctx, c.ws, c.id, turns[0].Message.ID, "another question")
+		c.ok(err)
+		same(t, "steps behind", steps(turns[1].Run.ID), 0)
 	})
 }

@@ -90,6 +90,17 @@ func (p *pgDB) write(ctx context.Context, _ lane, do func(*tx) error) error {
 	return p.try(ctx, nil, do, func() bool { return true })
 }
 
+func (p *pgDB) writeAll(l lane, n int, do func(i int) (context.Context, func(*tx) error), done func(i int, err error)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			ctx, do := do(i)
+			done(i, p.write(ctx, l, do))
+		})
+	}
+	all.Wait()
+}
+
 // retries of a transaction that was rolled back only because of others, or of its connection.
 const retries = 5
 

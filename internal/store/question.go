@@ -63,6 +63,9 @@ func (s *Store) Answer(ctx context.Context, ws ident.Workspace, id, questionID s
 		if err := r.Question.Check(reply.Value); err != nil {
 			return err
 		}
+		if err := t.answeredFile(r, reply.Value); err != nil {
+			return err
+		}
 		if err := t.resolve(r, reply); err != nil {
 			return err
 		}
@@ -70,6 +73,22 @@ func (s *Store) Answer(ctx context.Context, ws ident.Workspace, id, questionID s
 		return err
 	})
 	return r, err
+}
+
+// answeredFile looks for the document that answers a question for a file. In a session it becomes one of the session's.
+func (t *tx) answeredFile(r runs.Run, value json.RawMessage) error {
+	var id string
+	if r.Question.Kind != runs.AskFile || json.Unmarshal(value, &id) != nil {
+		return nil
+	}
+	err := t.haveDocuments(r.Workspace, []string{id})
+	if isMissing(err) {
+		return fault.Bad("body.value", "bad_answer", "There is no such document. Upload the file, and answer with the id of its document.")
+	}
+	if err != nil || r.SessionID == "" {
+		return err
+	}
+	return t.addSessionDocuments(r.SessionID, id)
 }
 
 // answered is nil when the question was given this answer before; a client that heard nothing asks again.

@@ -135,20 +135,23 @@ func (s *Store) purgeReaders(ctx context.Context, x trash) (ended bool, err erro
 	return len(open)+talking == 0, err
 }
 
-// purgeTalk does the same for the runs of sessions, which may have read any document: those whose steps or events name it. One that waits
-// for an answer does its steps again when it has it. It tells how many are still at work.
+// purgeTalk does the same for the runs of sessions, which may have read any document: those whose steps or events name it, or a draft that
+// was written from it. One that waits for an answer does its steps again when it has it. It tells how many are still at work.
 func (s *Store) purgeTalk(ctx context.Context, x trash) (talking int, err error) {
 	const from = `SELECT r.id FROM run r WHERE r.workspace = ? AND r.kind = 'chat' AND (
 		EXISTS (SELECT 1 FROM run_step st WHERE st.run_id = r.id AND REPLACE(st.result, ?, '') <> st.result)
-		OR EXISTS (SELECT 1 FROM run_event e WHERE e.run_id = r.id AND e.type <> 'run.created' AND REPLACE(e.data, ?, '') <> e.data))`
-	list, err := readAll(ctx, s, scanString, from+` AND (r.ended_at > 0 OR r.status = 'waiting')`, x.workspace, x.ref, x.ref)
+		OR EXISTS (SELECT 1 FROM run_event e WHERE e.run_id = r.id AND e.type <> 'run.created' AND REPLACE(e.data, ?, '') <> e.data)
+		OR EXISTS (SELECT 1 FROM run_step st WHERE st.run_id = r.id) AND EXISTS (SELECT 1 FROM message m JOIN draft d ON d.id = m.draft_id
+			WHERE m.run_id = r.id AND d.workspace = ? AND REPLACE(d.document_ids, ?, '') <> d.document_ids))`
+	args := []any{x.workspace, x.ref, x.ref, x.workspace, encodeItem(x.ref)}
+	list, err := readAll(ctx, s, scanString, from+` AND (r.ended_at > 0 OR r.status = 'waiting')`, args...)
 	if err != nil {
 		return 0, err
 	}
 	if err := s.purgeRuns(ctx, list, false); err != nil {
 		return 0, err
 	}
-	open, err := readAll(ctx, s, scanString, from+` AND r.status IN ('queued', 'running')`, x.workspace, x.ref, x.ref)
+	open, err := readAll(ctx, s, scanString, from+` AND r.status IN ('queued', 'running')`, args...)
 	return len(open), err
 }
 
@@ -209,6 +212,9 @@ func (s *Store) purgeRuns(ctx context.Context, ids []string, whole bool) error {
 		for after, more := int64(0), true; more && err == nil; {
 			var next int64
 			err = s.write(ctx, laneBulk, func(t *tx) (err error) {
+				if err := t.shelveAll(); err != nil { // a row of the intake has tokens of many runs
+					return err
+				}
 				next, more, err = t.purgeEvents(id, after, whole)
 				return err
 			})

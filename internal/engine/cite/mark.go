@@ -22,7 +22,8 @@ const (
 
 // Marks takes the ids of passages ([p3], [p3, p7]) out of a text that is being written. Fed with pieces that are cut
 // anywhere, it gives the same text and the same marks; nothing of a mark is ever given as text. Links ([p3](address)), their
-// definitions, footnotes, check boxes and escaped brackets are no marks and pass unchanged. Its zero value knows no ids.
+// definitions, footnotes, check boxes, escaped brackets and all that stands in fenced code are no marks and pass unchanged. Its zero value
+// knows no ids.
 type Marks struct {
 	Known func(id string) bool
 
@@ -37,6 +38,7 @@ type Marks struct {
 	joined  bool // spaces went with a mark: what follows may need one
 	last    rune // the last rune given or held before the bracket; 0 at the begin
 	line    bool // the bracket that is held begins its line
+	code    fence
 	out     []byte
 	marks   []Mark
 }
@@ -101,8 +103,57 @@ func (m *Marks) take() (string, []Mark) {
 	return text, marks
 }
 
+// fence knows whether a text that comes rune by rune is within fenced code.
+type fence struct {
+	open  rune // what the fence is made of; 0: none is open
+	width int
+
+	// The line so far.
+	tick  rune // the fence that it may be
+	ticks int
+	rest  bool // something stands behind its ticks
+	no    bool // it is no fence
+}
+
+// next takes a rune and tells whether it is part of code, or of the line that ends it.
+func (f *fence) next(r rune) bool {
+	inside := f.open != 0
+	switch {
+	case r == '\n':
+		switch {
+		case f.no || f.ticks < 3:
+		case !inside:
+			f.open, f.width = f.tick, f.ticks
+		case f.tick == f.open && f.ticks >= f.width && !f.rest:
+			f.open = 0
+		}
+		f.tick, f.ticks, f.rest, f.no = 0, 0, false, false
+	case f.no:
+	case f.ticks == 0:
+		switch r {
+		case ' ', '\t':
+		case '`', '~':
+			f.tick, f.ticks = r, 1
+		default:
+			f.no = true
+		}
+	case r == f.tick && !f.rest:
+		f.ticks++
+	case r == '`' && f.tick == '`': // code within a line
+		f.no = true
+	case !unicode.IsSpace(r):
+		f.rest = true
+	}
+	return inside
+}
+
 // rune takes the next rune, with its bytes.
 func (m *Marks) rune(r rune, raw []byte) {
+	if m.code.next(r) {
+		m.release()
+		m.put(r, raw)
+		return
+	}
 	if m.state == inBehind {
 		if r == '(' || r == ':' && m.line {
 			m.release()

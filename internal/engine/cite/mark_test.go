@@ -48,6 +48,11 @@ func TestMarksAreTakenOut(t *testing.T) {
 		{"check boxes", "- [x] done\n- [ ] to do", "- [x] done\n- [ ] to do", nil},
 		{"escaped", `An index \[p3].`, `An index \[p3].`, nil},
 		{"other words", "[p] [pp3] [p3a] [page 3] [3] [p3-p5] [p1234567]", "[p] [pp3] [p3a] [page 3] [3] [p3-p5] [p1234567]", nil},
+		{"fenced code", "Look [p3]:\n\n```go\nx := a[p1] [p2]\n``\n```\nIt rains [p1].", "Look:\n\n```go\nx := a[p1] [p2]\n``\n```\nIt rains.", []cite.Mark{{At: 4, IDs: []string{"p3"}}, {At: 44, IDs: []string{"p1"}}}},
+		{"a longer fence of tildes", "  ~~~~\n[p1]\n~~~\n```\n~~~~ [p2]\n[p2]\n ~~~~~  \nx [p3]", "  ~~~~\n[p1]\n~~~\n```\n~~~~ [p2]\n[p2]\n ~~~~~  \nx", []cite.Mark{{At: 45, IDs: []string{"p3"}}}},
+		{"code within a line", "```a``` x [p1]\ny [p3]", "```a``` x\ny", []cite.Mark{{At: 9, IDs: []string{"p1"}}, {At: 11, IDs: []string{"p3"}}}},
+		{"code to the end", "```\n[p1]", "```\n[p1]", nil},
+		{"two ticks", "``\n[p1]x", "``\nx", one(3, "p1")},
 		{"a bracket in a bracket", "[p3 [p1] x", "[p3  x", one(4, "p1")},
 		{"cut off", "It rains [p3", "It rains [p3", nil},
 		{"spaces at the end", "It rains  ", "It rains  ", nil},
@@ -67,7 +72,7 @@ func TestMarksAreTakenOut(t *testing.T) {
 
 // Wherever a text is cut into deltas, the same comes out.
 func TestMarksDoNotDependOnTheCut(t *testing.T) {
-	piece := rapid.SampledFrom([]string{"[p3]", "[p3, p9]", " ", "  ", "\n", "[", "]", "p3", "(", "[x]", "It rains.", "비가 온다.", "\\", "[p1](a)", "[^1]", ",", ":", "é", "\xe3\x81", "\t"})
+	piece := rapid.SampledFrom([]string{"[p3]", "[p3, p9]", " ", "  ", "\n", "[", "]", "p3", "(", "[x]", "It rains.", "비가 온다.", "\\", "[p1](a)", "[^1]", ",", ":", "é", "\xe3\x81", "\t", "```\n", "\n~~~ a\n", "\n```\n"})
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(piece, 0, 30).Draw(t, "text"), "")
 		wantText, wantMarks := parse(text)

@@ -394,6 +394,12 @@ CREATE TABLE run_event (
 );
 CREATE UNIQUE INDEX run_event_session ON run_event USING btree (session_id, session_seq) WHERE (session_seq > 0);
 
+CREATE TABLE run_intake (
+    id integer NOT NULL,
+    data text NOT NULL,
+    CONSTRAINT run_intake_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE run_step (
     run_id text NOT NULL,
     key text NOT NULL,

@@ -392,6 +392,11 @@ CREATE TABLE run_event (
 
 CREATE UNIQUE INDEX run_event_session ON run_event (session_id, session_seq) WHERE session_seq > 0;
 
+CREATE TABLE run_intake (
+    id   INTEGER PRIMARY KEY, -- in the order of commits
+    data TEXT NOT NULL        -- {"run", "seq", "at", "data"} for each event, one behind the other
+);
+
 CREATE TABLE run_step (
     run_id  TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     key     TEXT NOT NULL,

@@ -10,7 +10,7 @@ const connect = async (token) => {
 };
 const client = await connect(process.env.BYLINE_TOKEN);
 const { tools } = await client.listTools();
-for (const name of ["search_documents", "get_passage", "ask", "list_drafts", "get_draft", "generate_draft"]) assert.ok(tools.some((t) => t.name === name), name);
+for (const name of ["search_documents", "get_passage", "ask", "list_drafts", "get_draft", "generate_draft", "refine_draft"]) assert.ok(tools.some((t) => t.name === name), name);
 
 // The client holds structured answers against the schemas of the tools.
 const call = async (name, args) => {
@@ -36,6 +36,10 @@ for (let n = 0; n < 600; n++) {
 }
 assert.notEqual(draft.status, "generating");
 assert.equal((await call("list_drafts", {})).total, 1);
+if (draft.version > 0) {
+  const refined = await call("refine_draft", { draft_id: begun.draft_id, feedback: "Shorter." });
+  assert.ok(refined.run_id && refined.draft_id === begun.draft_id);
+}
 const missing = await client.callTool({ name: "get_draft", arguments: { draft_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV" } });
 assert.ok(missing.isError && missing.content[0].text === "There is no such draft.");
 await assert.rejects(client.readResource({ uri: "document://01ARZ3NDEKTSV4RRFFQ69G5FAV" }));
