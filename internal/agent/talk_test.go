@@ -132,6 +132,15 @@ func TestTalkWritesAndChangesADraft(t *testing.T) {
 	if wish.Brief.Words != 150 {
 		t.Errorf("the length that was asked for is lost: %+v", wish.Brief)
 	}
+	// What can't be done is said with what can; a new title alone is a change, too.
+	h = c.say(session.Said{Content: "Shorter, and make it rhyme."})
+	if h.result.Intent != "edit" || len(h.Actions) != 2 || !strings.Contains(h.Content, "does not understand “make it rhyme”") {
+		t.Errorf("%+v %q", h.result, h.Content)
+	}
+	h = c.say(session.Said{Content: "Change the title to \"Warm at last\"."})
+	if len(h.Actions) != 2 || !strings.Contains(h.Content, "I propose 1 change(s)") {
+		t.Errorf("%q %+v", h.Content, h.Actions)
+	}
 	h = c.say(session.Said{Content: "Drop the section \"Sources\"."})
 	if h.result.Intent != "edit" || len(h.Actions) != 2 {
 		t.Fatalf("%+v %q %+v", h.result, h.Content, h.Actions)
@@ -429,6 +438,9 @@ func TestRoutesThatAreNone(t *testing.T) {
 			}
 			if tc.want == "web" && !slices.ContainsFunc(h.log, func(e runs.Event) bool { return strings.Contains(string(e.Data), "web_not_allowed") }) {
 				t.Error("nobody is told that the web was not searched")
+			}
+			if tc.want == "web" && !strings.Contains(h.Content, "The web was not searched") {
+				t.Errorf("the answer does not say that the web was not searched: %q", h.Content)
 			}
 		})
 	}
