@@ -211,6 +211,10 @@ func TestTalkWithAModel(t *testing.T) {
 			t.Errorf("the conversation is forgotten:\n%s", r.Messages[1].Content)
 		}
 	}
+	// What the session and its profile ask for, answers are told.
+	if err := d.sessions.SetSettings(t.Context(), ident.Local, c.id, session.Settings{Must: []string{"name the year"}, MustNot: []string{"prices"}, Words: 40, Tone: "dry"}); err != nil {
+		t.Fatal(err)
+	}
 	n := len(a.model.Asked())
 	if h = c.say(session.Said{Content: "How old is the boiler of the library?", Action: &session.Press{Name: "ask"}}); h.result.Intent != "question" {
 		t.Errorf("%+v", h.result)
@@ -218,6 +222,11 @@ func TestTalkWithAModel(t *testing.T) {
 	for _, r := range a.model.Asked()[n:] {
 		if r.Purpose == "route" {
 			t.Error("what was pressed was guessed at")
+		}
+		for _, want := range []string{"You help to write posts", "Keep to this: name the year.", "Never write about: prices.", "About 40 words.", "Tone: dry."} {
+			if all := r.Messages[0].Content + r.Messages[1].Content; r.Purpose == "answer" && !strings.Contains(all, want) {
+				t.Errorf("no %q in\n%s", want, all)
+			}
 		}
 	}
 }
