@@ -63,6 +63,7 @@ var modules = []module{
 	{"github.com/BurntSushi/toml", []string{"config"}},
 	{"github.com/blevesearch/snowballstem", []string{"engine/lexical", "engine/chunk", "engine/summarize"}},
 	{"github.com/clipperhouse/uax29/v2", []string{"engine/lexical", "engine/chunk", "engine/summarize"}},
+	{"github.com/coder/websocket", []string{"httpapi", "tests"}},
 	{"github.com/danielgtaylor/huma/v2", []string{"httpapi"}},
 	{"github.com/dustin/go-humanize", []string{"cli"}},
 	{"github.com/elastic/elastic-transport-go/v8", []string{"driver/elastic"}},

@@ -17,33 +17,12 @@ dir=${AIMOCKTEST_DIR:-${TMPDIR:-/tmp}/byline-aimock-$(id -u)}
 home=${AIMOCKTEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/byline-test/aimock-$version}
 cli=$home/node_modules/@copilotkit/aimock/dist/aimock-cli.js
 
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 12000)) # below the range of outgoing connections
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
-}
+# shellcheck source=scripts/server.sh
+. scripts/server.sh
 
 url() { echo "http://127.0.0.1:$(cat "$dir/port")/v1"; }
 
-running() { [ -f "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
-
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$(cat "$dir/port")") 2>/dev/null; }
-
 installed() { [ -f "$home/complete" ] && [ -f "$cli" ]; }
-
-halt() {
-	local pid
-	[ -f "$dir/pid" ] || return 0
-	pid=$(cat "$dir/pid")
-	kill "$pid" 2>/dev/null || true
-	for _ in $(seq 1 60); do
-		kill -0 "$pid" 2>/dev/null || return 0
-		sleep 0.05
-	done
-	kill -9 "$pid" 2>/dev/null || true
-}
 
 case ${1:-} in
 install)
@@ -62,20 +41,11 @@ start)
 	mkdir -p "$dir"
 	cp internal/driver/openai/testdata/aimock.json "$dir/fixtures.json"
 	echo '{"llm": {"fixtures": "./fixtures.json", "chunkSize": 6, "latency": 2}, "services": {"search": true}}' >"$dir/config.json"
-	for attempt in 1 2 3; do # a free port can be taken before we bind it
-		port=${AIMOCK_PORT:-$(free_port)}
-		echo "$port" >"$dir/port"
-		(cd "$dir" && exec node "$cli" --config config.json --port "$port" >"$dir/log" 2>&1 </dev/null) &
+	launch_on() {
+		(cd "$dir" && exec node "$cli" --config config.json --port "$1" >"$dir/log" 2>&1 </dev/null) &
 		echo $! >"$dir/pid"
-		for _ in $(seq 1 400); do
-			running || break
-			! answers || { url; exit 0; }
-			sleep 0.05
-		done
-		halt
-	done
-	cat "$dir/log" >&2
-	exit 1
+	}
+	launch "${AIMOCK_PORT:-}"
 	;;
 url)
 	running || { echo "No aimock of the tests runs; try: $0 start" >&2; exit 1; }

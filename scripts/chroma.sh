@@ -19,33 +19,10 @@ dir=${CHROMATEST_DIR:-${TMPDIR:-/tmp}/byline-chroma-$(id -u)}
 home=${CHROMATEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/byline-test/chroma-$client-$server}
 cli=$home/node_modules/chromadb/dist/cli.mjs
 
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 12000)) # below the range of outgoing connections
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
-}
-
-url() { echo "http://127.0.0.1:$(cat "$dir/port")"; }
-
-running() { [ -f "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
-
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$(cat "$dir/port")") 2>/dev/null; }
+# shellcheck source=scripts/server.sh
+. "$(dirname "$0")/server.sh"
 
 installed() { [ -f "$home/complete" ] && [ -f "$cli" ]; }
-
-halt() {
-	local pid
-	[ -f "$dir/pid" ] || return 0
-	pid=$(cat "$dir/pid")
-	kill "$pid" 2>/dev/null || true
-	for _ in $(seq 1 60); do
-		kill -0 "$pid" 2>/dev/null || return 0
-		sleep 0.05
-	done
-	kill -9 "$pid" 2>/dev/null || true
-}
 
 case ${1:-} in
 install)
@@ -68,20 +45,11 @@ start)
 	installed || { echo "The Chroma server is not here; try: $0 install" >&2; exit 1; }
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	for attempt in 1 2 3; do # a free port can be taken before we bind it
-		port=${CHROMA_PORT:-$(free_port)}
-		echo "$port" >"$dir/port"
-		node "$cli" run --host 127.0.0.1 --port "$port" --path "$dir/data" >"$dir/log" 2>&1 </dev/null &
+	launch_on() {
+		node "$cli" run --host 127.0.0.1 --port "$1" --path "$dir/data" >"$dir/log" 2>&1 </dev/null &
 		echo $! >"$dir/pid"
-		for _ in $(seq 1 400); do
-			running || break
-			! answers || { url; exit 0; }
-			sleep 0.05
-		done
-		halt
-	done
-	cat "$dir/log" >&2
-	exit 1
+	}
+	launch "${CHROMA_PORT:-}"
 	;;
 url)
 	running || { echo "No Chroma of the tests runs; try: $0 start" >&2; exit 1; }

@@ -44,13 +44,8 @@ unprivileged() {
 	(cd "$dir" && "${as[@]}" env HOME="$dir" ES_JAVA_HOME="$(java_home)" ES_JAVA_OPTS="${ES_HEAP:--Xms512m -Xmx512m}" ES_PATH_CONF="$dir/config" ES_TMPDIR="$dir/tmp" "$@")
 }
 
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 12000)) # below the range of outgoing connections
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
-}
+# shellcheck source=scripts/server.sh
+. "$(dirname "$0")/server.sh"
 
 url() {
 	if [ -n "$secure" ]; then
@@ -60,15 +55,11 @@ url() {
 	fi
 }
 
-running() { [ -f "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
-
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$(cat "$dir/port")") 2>/dev/null; }
-
-halt() {
+halt() { # at once: nothing of it is kept
 	local pid
-	[ -f "$dir/pid" ] || return 0
+	[ -s "$dir/pid" ] || return 0
 	pid=$(cat "$dir/pid")
-	kill -9 "$pid" 2>/dev/null || true # nothing of it is kept
+	kill -9 "$pid" 2>/dev/null || true
 	while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 
@@ -101,20 +92,11 @@ start)
 	else
 		settings+=(-E xpack.security.enabled=false)
 	fi
-	for attempt in 1 2 3; do # a free port can be taken before we bind it
-		port=${ELASTICSEARCH_PORT:-$(free_port)}
-		echo "$port" >"$dir/port"
+	launch_on() {
 		# It comes back when the node is ready, and leaves it running.
-		if unprivileged "$home/server/bin/elasticsearch" -d -p "$dir/pid" "${settings[@]}" -E http.port="$port" -E transport.port="$(free_port)" >"$dir/log" 2>&1 </dev/null; then
-			for _ in $(seq 1 400); do
-				! answers || { url; exit 0; }
-				sleep 0.05
-			done
-		fi
-		halt
-	done
-	cat "$dir/log" >&2
-	exit 1
+		unprivileged "$home/server/bin/elasticsearch" -d -p "$dir/pid" "${settings[@]}" -E http.port="$1" -E transport.port="$(free_port)" >"$dir/log" 2>&1 </dev/null
+	}
+	launch "${ELASTICSEARCH_PORT:-}"
 	;;
 url)
 	running || { echo "No Elasticsearch $version of the tests runs; try: $0 start" >&2; exit 1; }

@@ -59,25 +59,14 @@ module() {
 	EOF
 }
 
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 12000)) # below the range of outgoing connections
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
-}
+# shellcheck source=scripts/server.sh
+. "$(dirname "$0")/server.sh"
 
-url() { echo "http://127.0.0.1:$(cat "$dir/port")"; }
-
-running() { [ -f "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
-
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$(cat "$dir/port")") 2>/dev/null; }
-
-halt() {
+halt() { # at once: nothing of it is kept
 	local pid
-	[ -f "$dir/pid" ] || return 0
+	[ -s "$dir/pid" ] || return 0
 	pid=$(cat "$dir/pid")
-	kill -9 "$pid" 2>/dev/null || true # nothing of it is kept
+	kill -9 "$pid" 2>/dev/null || true
 	while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 
@@ -114,21 +103,12 @@ start)
 	cp -r "$home/server/config" "$dir/config"
 	sed -i.orig "s#logs/#$dir/logs/#" "$dir/config/jvm.options"
 	[ "$(id -u)" != 0 ] || chown -R nobody "$dir"
-	for attempt in 1 2 3; do # a free port can be taken before we bind it
-		port=${OPENSEARCH_PORT:-$(free_port)}
-		echo "$port" >"$dir/port"
-		unprivileged "$home/server/bin/opensearch" -d -p "$dir/pid" -E discovery.type=single-node -E http.host=127.0.0.1 -E http.port="$port" \
+	launch_on() {
+		unprivileged "$home/server/bin/opensearch" -d -p "$dir/pid" -E discovery.type=single-node -E http.host=127.0.0.1 -E http.port="$1" \
 			-E transport.host=127.0.0.1 -E transport.port="$(free_port)" -E path.data="$dir/data" -E path.logs="$dir/logs" \
 			-E cluster.routing.allocation.disk.threshold_enabled=false >"$dir/log" 2>&1 </dev/null || true
-		for _ in $(seq 1 1200); do # it writes its process id some time after it was started
-			[ ! -s "$dir/pid" ] || running || break
-			! answers || { url; exit 0; }
-			sleep 0.05
-		done
-		halt
-	done
-	cat "$dir/log" "$dir"/logs/*.log >&2
-	exit 1
+	}
+	launch "${OPENSEARCH_PORT:-}"
 	;;
 url)
 	running || { echo "No OpenSearch of the tests runs; try: $0 start" >&2; exit 1; }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type reader struct {
 	came     int    // how often it connected
 	left     int    // how often it hung up
 	kinds    map[string]int
+	steps    map[string]bool // that were completed
 }
 
 // read follows a run to its end. leave is asked behind each event whether to hang up and come again; nil stays.
@@ -32,7 +34,7 @@ func (v *victim) read(ctx context.Context, runID string, leave func() bool) *rea
 // readFrom goes on where a reader is.
 func (v *victim) readFrom(ctx context.Context, runID string, leave func() bool, rd *reader) *reader {
 	if rd.text == nil {
-		rd.text, rd.kinds = map[string]string{}, map[string]int{}
+		rd.text, rd.kinds, rd.steps = map[string]string{}, map[string]int{}, map[string]bool{}
 	}
 	for ctx.Err() == nil && rd.end == "" {
 		resp, err := v.request(ctx, "GET", "/runs/"+runID+"/events", nil, "Accept", "text/event-stream", "Last-Event-ID", strconv.FormatInt(rd.last, 10))
@@ -82,6 +84,7 @@ func (rd *reader) take(data string) {
 			Section string `json:"section_id"`
 			Offset  int    `json:"offset"`
 			Text    string `json:"text"`
+			Step    string `json:"step"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal([]byte(data), &e); err != nil {
@@ -115,6 +118,11 @@ func (rd *reader) take(data string) {
 		} else if known {
 			rd.text[d.Section] = ""
 		}
+	case "step.completed":
+		if rd.steps[d.Step] {
+			rd.wrong("seq %d: step %s is completed once more", e.Seq, d.Step)
+		}
+		rd.steps[d.Step] = true
 	case "run.completed", "run.failed", "run.cancelled":
 		rd.end = e.Type
 	}
@@ -131,7 +139,7 @@ func (rd *reader) whole() string {
 
 // copied is a reader at the same place.
 func (rd *reader) copied() *reader {
-	c := &reader{last: rd.last, text: map[string]string{}, order: append([]string(nil), rd.order...), kinds: map[string]int{}}
+	c := &reader{last: rd.last, text: map[string]string{}, order: append([]string(nil), rd.order...), kinds: map[string]int{}, steps: maps.Clone(rd.steps)}
 	for k, t := range rd.text {
 		c.text[k] = t
 	}

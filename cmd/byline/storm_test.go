@@ -101,7 +101,7 @@ func (v *victim) watch(ctx context.Context, posts []*writing, size storm) (wait 
 			if next--; next > 0 || times == 0 || rd.end != "" {
 				return false
 			}
-			times, next = times-1, 1+r.IntN(150)
+			times, next = times-1, 1+r.IntN(50) // logs have 250 events and more
 			rd.left++
 			w.halves[slot] = rd.copied()
 			return true

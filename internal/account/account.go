@@ -53,6 +53,12 @@ type Store interface {
 	Rotate(ctx context.Context, old string, next RefreshToken, grace time.Duration) (RefreshToken, error)
 	// RevokeFamily ends the login that the link with this hash belongs to. An unknown hash is no error.
 	RevokeFamily(ctx context.Context, hash string) error
+	// AddTicket keeps a ticket for a time, by the clock of the store, which all replicas share.
+	AddTicket(ctx context.Context, t Ticket, life time.Duration) error
+	// TakeTicket removes the ticket with a hash and gives it. One that is not there, or too old, is ErrTicket.
+	TakeTicket(ctx context.Context, hash string) (Ticket, error)
+	// Revoked gives those of the accounts that are not there any more, and those of the families that were revoked, in one look.
+	Revoked(ctx context.Context, users, families map[string]bool) (map[string]bool, error)
 }
 
 // What a store answers besides.

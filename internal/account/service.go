@@ -55,7 +55,8 @@ type Service struct {
 	store  Store
 	o      Options
 	method jwt.SigningMethod
-	parser *jwt.Parser
+	parser *jwt.Parser // of access tokens
+	passes *jwt.Parser
 	hasher *hasher
 	decoy  string // a hash to check when there is no account, so that both take the same time
 	now    func() time.Time
@@ -77,8 +78,11 @@ func New(store Store, o Options, now func() time.Time) (*Service, error) {
 	if s.method == nil {
 		return nil, fault.New(fault.Invalid, "bad_algorithm", "ALGORITHM is HS256, HS384 or HS512, not %q.", o.Algorithm)
 	}
-	s.parser = jwt.NewParser(jwt.WithValidMethods([]string{o.Algorithm}), jwt.WithAudience(issuer), jwt.WithIssuer(issuer),
-		jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now))
+	parser := func(audience string) *jwt.Parser {
+		return jwt.NewParser(jwt.WithValidMethods([]string{o.Algorithm}), jwt.WithAudience(audience), jwt.WithIssuer(issuer),
+			jwt.WithExpirationRequired(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now))
+	}
+	s.parser, s.passes = parser(issuer), parser(passAudience)
 	s.decoy = passhash.Decoy(s.hasher.method)
 	return s, nil
 }
@@ -193,7 +197,7 @@ func (s *Service) Login(ctx context.Context, email, password string) (Tokens, er
 	if err := s.store.AddRefresh(ctx, link); err != nil {
 		return Tokens{}, err
 	}
-	return s.tokens(u.ID, refresh)
+	return s.tokens(link, refresh)
 }
 
 // Refresh exchanges a refresh token for new tokens. One that was exchanged before ends the whole login: somebody
@@ -204,7 +208,7 @@ func (s *Service) Refresh(ctx context.Context, refresh string) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
-	return s.tokens(link.UserID, next)
+	return s.tokens(link, next)
 }
 
 // Logout ends the login that a refresh token belongs to.
@@ -217,33 +221,35 @@ func (s *Service) link(token string) RefreshToken {
 	return RefreshToken{Hash: digest(token), CreatedAt: now, ExpiresAt: now.Add(s.o.RefreshTTL)}
 }
 
-func (s *Service) tokens(userID, refresh string) (Tokens, error) {
-	now := s.now()
-	access, err := jwt.NewWithClaims(s.method, jwt.RegisteredClaims{
-		Issuer: issuer, Audience: jwt.ClaimStrings{issuer}, Subject: userID, ID: ident.New(),
-		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(s.o.AccessTTL)),
-	}).SignedString(s.o.Secret)
+func (s *Service) tokens(link RefreshToken, refresh string) (Tokens, error) {
+	access, err := s.sign(claims{Login: link.Family}, issuer, link.UserID, s.now().Add(s.o.AccessTTL))
 	return Tokens{Access: access, Refresh: refresh, ExpiresIn: s.o.AccessTTL}, err
 }
 
 // Authenticate checks an access token and finds its account. The local token gives an account without an id, in the
 // local workspace.
 func (s *Service) Authenticate(ctx context.Context, token string) (User, error) {
-	if same(token, s.o.LocalToken) {
-		return User{Role: ident.RoleAdmin, Workspace: ident.Local}, nil
-	}
-	var claims jwt.RegisteredClaims
-	if _, err := s.parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return s.o.Secret, nil }); err != nil {
-		if errors.Is(err, jwt.ErrTokenExpired) {
-			return User{}, fault.New(fault.Unauthenticated, "token_expired", "The access token has run out. Refresh it or log in again.").Because(err)
-		}
-		return User{}, fault.New(fault.Unauthenticated, "bad_token", "The access token is not valid. Log in again.").Because(err)
-	}
-	u, err := s.store.User(ctx, claims.Subject)
-	if err != nil && fault.Of(err).Kind == fault.NotFound {
-		return User{}, fault.New(fault.Unauthenticated, "bad_token", "The access token is not valid. Log in again.").Because(err)
-	}
+	u, _, err := s.Admit(ctx, token)
 	return u, err
+}
+
+// Admit is Authenticate that also gives the right to follow streams that comes with the token.
+func (s *Service) Admit(ctx context.Context, token string) (User, Grant, error) {
+	if same(token, s.o.LocalToken) {
+		return localUser, Grant{}, nil
+	}
+	var c claims
+	if _, err := s.parser.ParseWithClaims(token, &c, s.key); err != nil {
+		if errors.Is(err, jwt.ErrTokenExpired) {
+			return User{}, Grant{}, ErrOver.Because(err)
+		}
+		return User{}, Grant{}, fault.New(fault.Unauthenticated, "bad_token", "The access token is not valid. Log in again.").Because(err)
+	}
+	u, err := s.store.User(ctx, c.Subject)
+	if err != nil && fault.Of(err).Kind == fault.NotFound {
+		return User{}, Grant{}, fault.New(fault.Unauthenticated, "bad_token", "The access token is not valid. Log in again.").Because(err)
+	}
+	return u, c.grant(), err
 }
 
 // HasUsers tells whether anybody has an account.

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"byline/internal/document"
 	"byline/internal/draft"
+	"byline/internal/engine/lexical"
 	"byline/internal/fault"
 	"byline/internal/runs"
 	"byline/internal/search"
@@ -290,6 +292,23 @@ func (a *answering) standAlone(ctx context.Context) (string, error) {
 	return question, nil
 }
 
+// follows tells whether quotes that answer the question before this one too may be about it: it says next to nothing by itself, or they
+// have one of its words. Otherwise it began to speak of something else, which they do not answer.
+func follows(question string, quotes []search.Quote) bool {
+	terms := lexical.Query(question)
+	if len(terms) <= 1 {
+		return true
+	}
+	for _, q := range quotes {
+		for _, said := range lexical.Query(q.Text, lexical.DetectLanguage(question)) {
+			if slices.ContainsFunc(terms, func(t lexical.Term) bool { return t.Text == said.Text }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // quote answers in the words of the sources.
 func (a *answering) quote(ctx context.Context) (string, []runs.NewEvent, error) {
 	found, err := a.writer.Searcher.Ask(ctx, a.question(a.reply.Question))
@@ -302,7 +321,7 @@ func (a *answering) quote(ctx context.Context) (string, []runs.NewEvent, error) 
 		if err != nil {
 			return "", nil, err
 		}
-		if again.Evidence {
+		if again.Evidence && follows(a.reply.Question, again.Quotes) {
 			found, a.reply.Question = again, text
 		}
 	}

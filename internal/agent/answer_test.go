@@ -227,6 +227,32 @@ func TestAnswerOfQuotes(t *testing.T) {
 	if !strings.Contains(again.Answer, "31,000 litres") {
 		t.Errorf("%+v", again.Answered)
 	}
+	other := d.ask(agent.Asking{Question: "What is the capital of Peru?", History: []agent.Turn{{"user", "What does the boiler of the library burn?"}, {"assistant", "Oil."}}})
+	if other.Evidence || len(other.Citations) > 0 || other.Question != "What is the capital of Peru?" {
+		t.Errorf("the question before is answered again: %+v", other.Answered)
+	}
+}
+
+// Headings say what comes, which is no answer: neither alone nor before a sentence.
+func TestAnswersQuoteNoHeadings(t *testing.T) {
+	d := open(t)
+	d.add("plan.md", "# The plan of the town library\n\n## Costs\n\nThe renovation is expected to cost 1.42 million euros. A third of that is paid by the state.\n\n## Schedule of the work\n\n- Roof: from May to July\n- Windows: in August\n\n## What visitors want next\n")
+	for question, want := range map[string]string{
+		"What are the costs of the renovation?": "The renovation is expected to cost 1.42 million euros.",
+		"What do visitors want next?":           "",
+		"Schedule of the work on windows?":      "Windows: in August",
+	} {
+		a := d.ask(agent.Asking{Question: question})
+		d.checkAnswer(a)
+		for _, line := range strings.Split(a.Answer, "\n\n") {
+			if strings.HasPrefix(line, "Costs") || strings.HasPrefix(line, "What visitors") || strings.HasPrefix(line, "Schedule") {
+				t.Errorf("%s %q", question, line)
+			}
+		}
+		if !strings.Contains(a.Answer, want) || want == "" && a.Evidence {
+			t.Errorf("%s %q", question, a.Answer)
+		}
+	}
 }
 
 // A question in a conversation is made to stand alone before it is searched for.

@@ -130,6 +130,7 @@ var (
 	saysLength = regexp.MustCompile(`(?i)\b(\d{1,2}[,.\x{00a0}\x{202f}’' ]\d{3}|\d{2,5})[ -]?(?:words?\b|단어)`)
 	saysDraft  = regexp.MustCompile(`(?i)^\W*(?:please |can you |could you |now )?(?:write|draft|compose|generate|create|make)\b.{0,40}\b(?:post|article|draft|blog|report|story|text|piece|summary)\b|(?:글|포스트|기사|초안|보고서)[을를]?\s*(?:\S+\s*)?(?:써|작성|만들)`)
 	saysEdit   = regexp.MustCompile(`(?i)^\W*(?:please |can you |could you |now )?(?:shorten|lengthen|drop|remove|delete|cut|replace|rename|move|reorder|swap|add|change|rewrite|make (?:it|this|that)|expand|shorter|longer)\b|(?:줄여|늘려|빼|삭제|지워|바꿔|바꾸|옮겨|추가|고쳐|수정|짧게|길게)`)
+	saysIt     = regexp.MustCompile(`(?i)\b(?:it|this|that|sections?|paragraphs?|sentences?|headings?|title|table|draft|post)\b|절|문단|문장|제목|초안`)
 	saysWeb    = regexp.MustCompile(`(?i)\b(?:search|look(?: it)? up|google|find)\b.{0,30}\b(?:web|internet|online)\b|웹에서|인터넷에서`)
 	saysHello  = regexp.MustCompile(`(?i)^\W*(?:hi|hello|hey|good (?:morning|evening|afternoon)|thanks?(?: you)?|thank you|ok(?:ay)?|great|bye|what can you do|who are you|help|안녕\S*|고마\S*|감사\S*|도움말)\W*$`)
 )
@@ -167,8 +168,8 @@ func (t *talking) guess() string {
 		return intentDraft
 	case saysWeb.MatchString(m):
 		return intentWeb
-	case t.draftID() != "" && saysEdit.MatchString(m) && !strings.HasSuffix(m, "?"):
-		return intentEdit
+	case saysEdit.MatchString(m) && !strings.HasSuffix(m, "?") && (t.draftID() != "" || saysIt.MatchString(m)):
+		return intentEdit // without a draft it says that there is none
 	}
 	return intentQuestion
 }
@@ -188,7 +189,7 @@ var (
 		accept:   "Accept all", reject: "Reject",
 		accepted:    "Done: that is version %d.",
 		rejected:    "Left as it was.",
-		noDocuments: "There are no documents in this session to write from. Add some, or name them with the message.",
+		noDocuments: "I find no documents that speak of this to write from. Add some, or name them with the message.",
 		writing:     "I am writing a post from %d document(s). You can read along.",
 		tasks:       "The sections of the post",
 	}
@@ -201,7 +202,7 @@ var (
 		accept:   "모두 받아들이기", reject: "거절",
 		accepted:    "반영했습니다: 버전 %d.",
 		rejected:    "그대로 두었습니다.",
-		noDocuments: "이 세션에는 글을 쓸 문서가 없습니다. 문서를 추가하거나 메시지와 함께 지정하세요.",
+		noDocuments: "이 주제로 글을 쓸 문서를 찾지 못했습니다. 문서를 추가하거나 메시지와 함께 지정하세요.",
 		writing:     "문서 %d건으로 글을 쓰고 있습니다. 쓰는 동안 읽을 수 있습니다.",
 		tasks:       "글의 절",
 	}

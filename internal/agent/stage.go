@@ -131,7 +131,7 @@ func (s *stage) play(ctx context.Context) error {
 	for s.turn < len(s.acts) {
 		a := s.acts[s.turn]
 		key := s.round.prefix + a.key
-		done := s.round.job.Done(key)
+		done := !a.open && s.round.job.Done(key)
 		if !done {
 			if err := s.send(ctx, a, key); err != nil {
 				return err

@@ -13,6 +13,7 @@ import (
 	"byline/internal/ident"
 	"byline/internal/llm"
 	"byline/internal/runs"
+	"byline/internal/search"
 	"byline/internal/session"
 )
 
@@ -420,10 +421,45 @@ func (t *talking) doDecide(ctx context.Context) (string, []runs.NewEvent, error)
 	return "", nil, err
 }
 
+// The bounds of what a draft is written from when nobody names its sources.
+const (
+	mostSources = 8
+	// nearSource is the score of a source's best passage from which on it is about what is asked for, far though a request for a post is
+	// from a question that the passage answers.
+	nearSource = .15
+)
+
+// sources are the documents that a draft is written from: those of the conversation, else those of the workspace that speak of what is
+// asked for.
+func (t *talking) sources(ctx context.Context) (ids []string, err error) {
+	if ids = t.documents(); len(ids) > 0 {
+		return ids, nil
+	}
+	err = t.Once(ctx, "draft/sources", &ids, func(ctx context.Context) ([]runs.NewEvent, error) {
+		found, err := t.writer.Searcher.Search(ctx, search.Question{Workspace: t.job.Run().Workspace, Text: clip(t.talk.Request, longQuestion), TopK: 4 * mostSources})
+		if err != nil {
+			return nil, fmt.Errorf("search sources: %w", err)
+		}
+		h := hits{Query: t.talk.Request, Hits: []hit{}}
+		for _, x := range found.Hits {
+			p := x.Passage
+			if x.Score >= max(nearSource, found.Hits[0].Score/2) && len(ids) < mostSources && !slices.Contains(ids, p.DocumentID) {
+				ids = append(ids, p.DocumentID)
+				h.Hits = append(h.Hits, hit{p.ID, p.DocumentID, x.DocumentName, p.PageFrom, x.Score})
+			}
+		}
+		return []runs.NewEvent{{Type: runs.EventHits, Data: h}}, nil
+	})
+	return ids, err
+}
+
 // doDraft is the node that begins a new draft. Its own run writes it; its events stand in the session's log.
 func (t *talking) doDraft(ctx context.Context) (string, []runs.NewEvent, error) {
 	words := t.words()
-	ids := t.documents()
+	ids, err := t.sources(ctx)
+	if err != nil {
+		return "", nil, err
+	}
 	if len(ids) == 0 {
 		return nodeFinish, nil, t.say(ctx, "%s", words.noDocuments)
 	}

@@ -95,7 +95,9 @@ func TestTalkOffline(t *testing.T) {
 		{session.Said{Content: "Hello!"}, "chat", "No language model is set up"},
 		{session.Said{Content: "안녕하세요"}, "chat", "언어 모델이 설정되어 있지 않아"},
 		{session.Said{Content: "How much oil does the boiler burn a year?"}, "question", "31,000 litres of oil"},
-		{session.Said{Content: "Shorten it."}, "question", ""}, // there is no draft
+		{session.Said{Content: "Shorten it."}, "edit", "no draft to change yet"},
+		{session.Said{Content: "Change of the oil price since 2010"}, "question", ""},
+		{session.Said{Content: "Write a post about the moons of Jupiter."}, "draft", "no documents that speak of this"},
 		{session.Said{Content: "Write a post about heating.", DocumentIDs: ids}, "draft", "I am writing a post from 2 document(s)"},
 		{session.Said{Content: "Anything.", Action: &session.Press{Name: "edit"}}, "edit", "still being written"},
 	} {
@@ -106,6 +108,22 @@ func TestTalkOffline(t *testing.T) {
 		if tc.intent == "question" && tc.has != "" && len(h.Citations) == 0 {
 			t.Errorf("%q is answered without a citation", tc.say.Content)
 		}
+	}
+}
+
+// A draft for which nobody names sources is written from the documents that speak of it.
+func TestTalkFindsTheSourcesOfADraft(t *testing.T) {
+	d := open(t)
+	want := []string{d.add("heating.md", heating)}
+	d.add("jupiter.md", "# Jupiter\n\nThe largest moons of the planet are called Io, Europa, Ganymede and Callisto.\n")
+	h := d.converse().say(session.Said{Content: "Write a post of 150 words about the boiler and its oil."})
+	if h.result.DraftID == "" || !strings.Contains(h.Content, "from 1 document(s)") {
+		t.Fatalf("%+v %q", h.result, h.Content)
+	}
+	d.wait(h.result.RunID)
+	got, err := d.drafts.Draft(t.Context(), ident.Local, h.result.DraftID)
+	if err != nil || !slices.Equal(got.DocumentIDs, want) || got.Status != draft.Completed {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 

@@ -39,6 +39,7 @@ import (
 	"byline/internal/httpapi"
 	"byline/internal/ident"
 	"byline/internal/ingest"
+	"byline/internal/live"
 	"byline/internal/ops"
 	"byline/internal/runs"
 	"byline/internal/search"
@@ -72,6 +73,8 @@ type App struct {
 	web     *agent.Web                 // nil: nothing is configured for it
 	tools   *mcp.Box                   // nil: no servers of tools are configured
 	hub     *runs.Hub
+	streams *httpapi.Streams
+	rooms   *live.Rooms
 	worker  *runs.Worker
 	chat    atomic.Pointer[func(ctx context.Context, job *runs.Job) (any, error)] // who answers in sessions
 	health  *ops.Health
@@ -91,7 +94,7 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	if err := a.hold(); err != nil {
+	if err := a.hold(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := a.openStores(ctx); err != nil {
@@ -104,14 +107,22 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 	return a, nil
 }
 
-// hold takes the data directory for this process.
-func (a *App) hold() error {
+// hold takes the data directory: for this process, or on PostgreSQL, where others may share it, for those that do.
+func (a *App) hold(ctx context.Context, o cli.Options) error {
 	dir := a.cfg.Storage.Data
 	lock := flock.New(filepath.Join(dir, "lock"))
 	err := os.MkdirAll(dir, 0o700)
 	ok := false
-	if err == nil {
-		ok, err = lock.TryLock()
+	switch shared := a.cfg.Storage.DatabaseURL != ""; {
+	case err != nil:
+	case shared && (o.Server || o.Beside):
+		ok, err = share(ctx, lock)
+	default:
+		if ok, err = lock.TryLock(); ok && shared { // a command alone
+			if err = lock.Unlock(); err == nil {
+				ok, err = share(ctx, lock)
+			}
+		}
 	}
 	if err != nil {
 		return fault.New(fault.Unavailable, "data_directory", "The data directory %s cannot be used (%v). Make it a directory that you can write to, or choose another one with --data or BYLINE_DATA.", dir, err).Because(err)
@@ -123,6 +134,17 @@ func (a *App) hold() error {
 	return nil
 }
 
+// share takes a lock that others may have, too. A command may look at it at the same moment, by taking it alone.
+func share(ctx context.Context, lock *flock.Flock) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	ok, err := lock.TryRLockContext(ctx, 10*time.Millisecond)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false, nil // a process on SQLite
+	}
+	return ok, err
+}
+
 func (a *App) openStores(ctx context.Context) error {
 	s, err := store.Open(ctx, storeOptions(a.cfg, a.log))
 	if err != nil {
@@ -132,7 +154,7 @@ func (a *App) openStores(ctx context.Context) error {
 	if err := s.Recover(ctx); err != nil {
 		return fmt.Errorf("take up interrupted runs: %w", err)
 	}
-	if a.blobs, err = localfs.Open(a.cfg.Storage.Data); err != nil {
+	if a.blobs, err = openBlobs(a.cfg); err != nil {
 		return err
 	}
 	n, err := a.blobs.Sweep(ctx, func(key string) (bool, error) { return s.HasBlob(ctx, key) })
@@ -143,6 +165,14 @@ func (a *App) openStores(ctx context.Context) error {
 		a.log.Info("removed unfinished uploads", "files", n)
 	}
 	return nil
+}
+
+// openBlobs opens the directory of uploaded files. Servers with one database share it.
+func openBlobs(cfg *config.Config) (*localfs.Store, error) {
+	if cfg.Storage.DatabaseURL != "" {
+		return localfs.OpenShared(cfg.Storage.Data)
+	}
+	return localfs.Open(cfg.Storage.Data)
 }
 
 // databaseFile is SQLite's, in the data directory; its logs have the same name with an ending.
@@ -249,6 +279,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err != nil {
 		return err
 	}
+	a.streams, a.rooms = httpapi.NewStreams(accounts, a.log), live.NewRooms(a.store.LiveBus())
 	probes := append([]ops.Probe{
 		{Name: "store", Needed: true, Ask: a.store.Ping},
 		{Name: "disk", Ask: func(context.Context) (string, error) { return "", sayOf(a.store.Space()) }},
@@ -277,7 +308,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
-		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Outline: a.store.Outline, Hub: a.hub,
+		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Outline: a.store.Outline, Hub: a.hub, Streams: a.streams, Rooms: a.rooms,
 		Refine: func(ctx context.Context, ws ident.Workspace, r httpapi.Refinement) (runs.Run, error) {
 			wish := draft.Refinement{DraftID: r.DraftID, Feedback: r.Feedback, Apply: r.Apply, Author: r.Author}
 			if r.End > 0 {
@@ -362,6 +393,7 @@ func (a *App) start() {
 	a.stop = stop
 	merger := search.NewMerger(a.store, a.log)
 	a.background.Go(func() { merger.Run(ctx) })
+	a.background.Go(func() { a.streams.Run(ctx) })
 	a.background.Go(func() { a.spaces.Run(ctx) })
 	a.background.Go(func() { a.router.Run(ctx) })
 	a.background.Go(func() { a.feed.Run(ctx) })
@@ -370,10 +402,14 @@ func (a *App) start() {
 		a.background.Go(func() { a.outside.run(ctx, a.known) })
 	}
 	a.background.Go(func() {
-		every(ctx, sweepEvery, func() error {
+		sweep := func() error {
 			_, err := a.store.Sweep(ctx, a.blobs.Delete)
 			return err
-		}, a.failed("sweep"))
+		}
+		if err := sweep(); err != nil && ctx.Err() == nil { // at once: a process may be restarted before its first round, again and again
+			a.failed("sweep")(err)
+		}
+		every(ctx, sweepEvery, sweep, a.failed("sweep"))
 	})
 	a.background.Go(func() {
 		every(ctx, compactEvery, func() error {
@@ -431,11 +467,20 @@ func (a *App) SetupToken() string { return a.setupToken }
 // Warm compiles the PDF engine, so that the first document need not wait for it.
 func (a *App) Warm(ctx context.Context) error { return a.pool.Warm(ctx) }
 
-// Drain takes no new runs, tells streams to come again, and waits for what is under way until ctx ends; what is not done
-// by then goes on at the next start.
+// Retire says that the process stops soon: it is not ready any more and takes no new runs. It waits until whoever asks for readiness
+// regularly has noticed, or ctx ends.
+func (a *App) Retire(ctx context.Context) {
+	a.health.Drain()
+	a.worker.Retire()
+	a.health.Noticed(ctx)
+}
+
+// Drain tells streams to come again, takes no new runs, and waits for what is under way until ctx ends; what is not done
+// by then goes on elsewhere, or at the next start.
 func (a *App) Drain(ctx context.Context) {
 	a.health.Drain()
 	a.hub.Close()
+	a.streams.Close(ctx)
 	a.worker.Stop(ctx)
 }
 
@@ -448,6 +493,10 @@ func (a *App) Close() error {
 		cancel()
 		a.worker.Stop(done) // does nothing after Drain
 		a.hub.Close()
+		a.streams.Close(done)
+	}
+	if a.rooms != nil {
+		a.rooms.Close()
 	}
 	a.background.Wait()
 	if a.models != nil {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"byline/internal/config"
-	"byline/internal/driver/localfs"
 	"byline/internal/search"
 	"byline/internal/store"
 )
@@ -29,7 +28,7 @@ func Verify(ctx context.Context, cfg *config.Config, contains []string, engines 
 		return nil, "", err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	blobs, err := localfs.Open(cfg.Storage.Data)
+	blobs, err := openBlobs(cfg)
 	if err != nil {
 		return nil, "", err
 	}

@@ -53,6 +53,7 @@ type Options struct {
 	Config *config.Config
 	Log    *slog.Logger
 	Server bool // it will be reached from outside: prepare what only a server needs (setup token)
+	Beside bool // others may be at work in the same data directory on PostgreSQL, none of which can be asked
 }
 
 // Library is an opened library: the whole product behind its HTTP interface, with workers running.
@@ -64,6 +65,9 @@ type Library interface {
 	SetupToken() string
 	// Warm prepares what is slow the first time.
 	Warm(ctx context.Context) error
+	// Retire makes the library not ready, stops taking work, and waits until whoever asks for its readiness has noticed, or ctx ends.
+	// Requests are still answered.
+	Retire(ctx context.Context)
 	// Drain stops taking work and waits for what is under way until ctx ends; the rest goes on at the next start.
 	Drain(ctx context.Context)
 	Close() error

@@ -187,7 +187,7 @@ func TestServe(t *testing.T) {
 			if _, err := os.Stat("lib/serve.json"); err == nil {
 				t.Error("serve.json is still there")
 			}
-			if diff := cmp.Diff([]string{"drained", "closed"}, s.lib.state); diff != "" {
+			if diff := cmp.Diff([]string{"retired", "drained", "closed"}, s.lib.state); diff != "" {
 				t.Error(diff)
 			}
 			if !s.options.Server {
@@ -220,6 +220,42 @@ func TestServeClosesRequestsThatDoNotEnd(t *testing.T) {
 		resp.Body.Close()
 		t.Error("the request was answered")
 	}
+	if code := <-ended; code != cli.ExitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// While a load balancer has not noticed yet, requests are answered, each on a connection of its own.
+func TestServeGoesOnUntilItsEndIsNoticed(t *testing.T) {
+	s := newSession(t)
+	s.environ = []string{"BYLINE_LISTEN=127.0.0.1:0"}
+	s.lib.noticed = make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	greeted, out := io.Pipe()
+	ended := make(chan int, 1)
+	go func() { ended <- cli.Run(ctx, s.program(out, io.Discard, "serve", "--json")) }()
+	var at struct{ URL string }
+	if err := json.NewDecoder(greeted).Decode(&at); err != nil {
+		t.Fatal(err)
+	}
+	for _, leaving := range []bool{false, true} {
+		if leaving {
+			stop()
+			s.lib.noticed <- struct{}{} // it waits for this twice
+		}
+		req, _ := http.NewRequest("GET", at.URL+"/readyz", nil)
+		req.Header.Set("Authorization", "Bearer "+s.lib.token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 || resp.Close != leaving {
+			t.Errorf("leaving %v: %s, closed %v", leaving, resp.Status, resp.Close)
+		}
+	}
+	close(s.lib.noticed)
 	if code := <-ended; code != cli.ExitOK {
 		t.Errorf("exit %d", code)
 	}

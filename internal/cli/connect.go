@@ -21,10 +21,17 @@ import (
 // Every command that touches the library is a client of the HTTP interface: of the server that runs on the data
 // directory, or, when none does, of the library opened in this process, over connections in memory.
 
-// serveFile names the running server to the command line; it lies in the data directory and only its owner reads it.
-const serveFile = "serve.json"
+// serveFile names the running server to the command line; it lies in the data directory and only its owner reads it. On PostgreSQL several
+// servers may share the directory: each machine has a file of its own, of the server that started last on it.
+func serveFile(cfg *config.Config) string {
+	name := "serve.json"
+	if host, err := os.Hostname(); err == nil && cfg.Storage.DatabaseURL != "" {
+		name = "serve." + filepath.Base(host) + ".json"
+	}
+	return filepath.Join(cfg.Storage.Data, name)
+}
 
-// running is the content of serve.json.
+// running is the content of the file.
 type running struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
@@ -46,7 +53,10 @@ func (c *command) reach(ctx context.Context, cfg *config.Config) (*client, func(
 	log := c.logger(cfg, slog.LevelError) // what fails with a document or run, the command tells itself
 	lib, err := c.Open(ctx, Options{Config: cfg, Log: log})
 	if isCode(err, InUse) {
-		r, err := readRunning(cfg.Storage.Data)
+		r, err := readRunning(cfg)
+		if errors.Is(err, fs.ErrNotExist) && cfg.Storage.DatabaseURL != "" { // servers of other machines
+			return c.beside(ctx, cfg, log)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -57,7 +67,23 @@ func (c *command) reach(ctx context.Context, cfg *config.Config) (*client, func(
 	if err != nil {
 		return nil, nil, err
 	}
-	retract(cfg.Storage.Data) //nolint:errcheck // of a server that was killed: nobody else holds the directory now
+	retract(cfg, "") //nolint:errcheck // of a server that was killed: nobody else holds the directory now
+	cl, stop := c.within(ctx, lib, log)
+	return cl, stop, nil
+}
+
+// beside opens the library in this process while servers of other machines are at work on it.
+func (c *command) beside(ctx context.Context, cfg *config.Config, log *slog.Logger) (*client, func(), error) {
+	lib, err := c.Open(ctx, Options{Config: cfg, Log: log, Beside: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	cl, stop := c.within(ctx, lib, log)
+	return cl, stop, nil
+}
+
+// within is a client of a library that was opened here.
+func (c *command) within(ctx context.Context, lib Library, log *slog.Logger) (*client, func()) {
 	cl, stop := inMemory(lib, log)
 	return cl, func() {
 		stop()
@@ -67,7 +93,7 @@ func (c *command) reach(ctx context.Context, cfg *config.Config) (*client, func(
 		if err := lib.Close(); err != nil {
 			c.complain(err)
 		}
-	}, nil
+	}
 }
 
 // stopTimeout is how long handlers may take to notice that their client has gone.
@@ -92,43 +118,49 @@ func inMemory(lib Library, log *slog.Logger) (cl *client, stop func()) {
 }
 
 // readRunning finds the server that holds a data directory.
-func readRunning(dir string) (running, error) {
+func readRunning(cfg *config.Config) (running, error) {
 	var r running
-	data, err := os.ReadFile(filepath.Join(dir, serveFile))
+	data, err := os.ReadFile(serveFile(cfg))
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, fault.New(fault.Unavailable, InUse, "Another byline is at work in %s, and it is no server that could be asked. Try again when it has ended.", dir)
+		return r, fault.New(fault.Unavailable, InUse, "Another byline is at work in %s, and it is no server that could be asked. Try again when it has ended.", cfg.Storage.Data).Because(err)
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
 	if err != nil {
-		return r, fmt.Errorf("read %s: %w", filepath.Join(dir, serveFile), err)
+		return r, fmt.Errorf("read %s: %w", serveFile(cfg), err)
 	}
 	return r, nil
 }
 
-// announce writes serve.json for the command line.
-func announce(dir string, r running) error {
+// announce writes serveFile for the command line.
+func announce(cfg *config.Config, r running) error {
+	path := serveFile(cfg)
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(dir, "."+serveFile)
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
 	if err = os.Remove(tmp); err == nil || errors.Is(err, fs.ErrNotExist) { // one that is there might be readable by others
 		err = os.WriteFile(tmp, data, 0o600)
 	}
 	if err == nil {
-		err = os.Rename(tmp, filepath.Join(dir, serveFile))
+		err = os.Rename(tmp, path)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", serveFile, err)
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
 	return nil
 }
 
-// retract removes serve.json. Only who holds the data directory may do it.
-func retract(dir string) error {
-	if err := os.Remove(filepath.Join(dir, serveFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// retract removes serveFile; with a token, only if it is that server's: another one may have started meanwhile.
+func retract(cfg *config.Config, token string) error {
+	if token != "" {
+		if r, err := readRunning(cfg); err == nil && r.Token != token {
+			return nil
+		}
+	}
+	if err := os.Remove(serveFile(cfg)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -42,8 +42,9 @@ type library struct {
 	uploads map[string]string // bytes by file name
 	asked   []string          // METHOD path of each request
 	bodies  map[string]map[string]any
-	resumed []string // Last-Event-ID of each connection
-	state   []string // warmed, drained, closed
+	resumed []string      // Last-Event-ID of each connection
+	state   []string      // warmed, retired, drained, closed
+	noticed chan struct{} // Retire waits for it
 }
 
 // doc is what becomes of an upload.
@@ -71,6 +72,13 @@ func (l *library) SetupToken() string { return l.setup }
 func (l *library) Warm(context.Context) error {
 	l.did("warmed")
 	return l.warm
+}
+func (l *library) Retire(ctx context.Context) {
+	l.did("retired")
+	if l.noticed != nil {
+		<-l.noticed
+		<-l.noticed
+	}
 }
 func (l *library) Drain(context.Context) { l.did("drained") }
 func (l *library) Close() error {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,13 +49,14 @@ func (c *command) serve(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("serve at %s (--listen or BYLINE_LISTEN names another address; port 0 takes a free one): %w", cfg.Server.Listen, err), lib.Close())
 	}
 	url := "http://" + reachable(l.Addr())
+	leaving := &leaving{next: lib.Handler()}
 	srv := &http.Server{
-		Handler: lib.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: leaving, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	err = firstError(announce(cfg.Storage.Data, running{url, lib.LocalToken(), os.Getpid()}), c.greet(url, lib.SetupToken()))
+	err = firstError(announce(cfg, running{url, lib.LocalToken(), os.Getpid()}), c.greet(url, lib.SetupToken()))
 	if err != nil {
-		return errors.Join(err, l.Close(), retract(cfg.Storage.Data), lib.Close())
+		return errors.Join(err, l.Close(), retract(cfg, lib.LocalToken()), lib.Close())
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -64,10 +66,34 @@ func (c *command) serve(ctx context.Context) error {
 		if !c.quiet {
 			fmt.Fprintln(c.Stderr, "Stopping: open requests are finished, runs go on at the next start. Ctrl-C again ends it at once.")
 		}
+		leaving.begun.Store(true)
+		retire(context.WithoutCancel(ctx), lib, cfg.Server.DrainTimeout/2)
 		err = stopServing(context.WithoutCancel(ctx), srv, lib, cfg.Server.DrainTimeout)
 		<-served
 	}
-	return errors.Join(err, retract(cfg.Storage.Data), lib.Close())
+	return errors.Join(err, retract(cfg, lib.LocalToken()), lib.Close())
+}
+
+// retire goes on answering until a load balancer has noticed that nothing more is to be sent here, if there is one.
+func retire(ctx context.Context, lib Library, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	lib.Retire(ctx)
+}
+
+// leaving asks clients, once the server is about to stop, to make their next request on another connection: a request must not meet
+// the end of one that was kept open.
+type leaving struct {
+	next  http.Handler
+	begun atomic.Bool
+}
+
+// ServeHTTP answers as next does.
+func (l *leaving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if l.begun.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	l.next.ServeHTTP(w, r)
 }
 
 // stopServing gives open requests and runs the same time; requests that are still open then are closed.

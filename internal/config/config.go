@@ -68,7 +68,7 @@ type Accounts struct {
 
 // Storage is where everything rests, and how many runs work on it.
 type Storage struct {
-	Data        string `env:"BYLINE_DATA" flag:"data" default:"./byline-data" doc:"Directory of the library: database, files, secret key. One process holds it at a time."`
+	Data        string `env:"BYLINE_DATA" flag:"data" default:"./byline-data" doc:"Directory of the library: database, files, secret key. One process holds it at a time; with DATABASE_URL, several servers share it."`
 	DatabaseURL string `env:"DATABASE_URL" form:"url:postgres,postgresql" secret:"url" doc:"PostgreSQL 15 or later. Empty: SQLite in BYLINE_DATA."`
 	S3URL       string `env:"S3_URL" form:"url:s3,http,https" secret:"url" planned:"*" doc:"S3 bucket for the uploaded files. Empty: files in BYLINE_DATA."`
 	Workers     int    `env:"BYLINE_WORKERS" default:"0" min:"0" max:"256" doc:"Runs that work at the same time, of those that keep the processor busy: processing, and reading the sources of posts. 0: two for each processor."` // never 0 after Load

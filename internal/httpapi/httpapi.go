@@ -21,6 +21,7 @@ import (
 	"byline/internal/draft"
 	"byline/internal/fault"
 	"byline/internal/ident"
+	"byline/internal/live"
 	"byline/internal/llm"
 	"byline/internal/ops"
 	"byline/internal/runs"
@@ -49,6 +50,8 @@ type Deps struct {
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)
 	Outline       func(ctx context.Context, runID string) ([]runs.Event, error) // the log without tokens
 	Hub           *runs.Hub
+	Streams       *Streams
+	Rooms         *live.Rooms
 	Render        func(ctx context.Context, f blob.File, page, dpi int) (png []byte, err error)
 	Models        *llm.Catalog
 	Books         llm.Books
@@ -114,10 +117,14 @@ func (s *server) describe() huma.Config {
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
 			Servers: []*huma.Server{{URL: "/"}},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
-				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}},
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+					"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket for this path, from POST /api/v1/auth/tickets: for EventSource and WebSocket, which send no headers. It is good once."},
+					"pass":   {Type: "apiKey", In: "cookie", Name: passCookie, Description: "Set when a ticket is used, so that the browser can connect again by itself."},
+				},
 			},
-			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "sessions"}, {Name: "runs"}, {Name: "ops"}, {Name: "openai"}, {Name: "mcp"}},
+			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "sessions"}, {Name: "runs"}, {Name: "realtime"}, {Name: "ops"}, {Name: "openai"}, {Name: "mcp"}},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
@@ -132,9 +139,13 @@ func (s *server) guard(c huma.Context, next func(huma.Context)) {
 		next(c)
 		return
 	}
-	ctx, err := s.authenticate(c.Context(), c.Header("Authorization"))
+	r, w := humago.Unwrap(c)
+	admit := func() (context.Context, error) { return s.authenticate(c.Context(), c.Header("Authorization")) }
+	if c.Operation().Metadata[ticketed] != nil {
+		admit = func() (context.Context, error) { return s.admit(c.Context(), w, r) }
+	}
+	ctx, err := admit()
 	if err != nil {
-		r, w := humago.Unwrap(c)
 		writeProblem(w, r, err)
 		return
 	}

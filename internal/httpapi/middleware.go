@@ -117,17 +117,19 @@ func route(r *http.Request) string {
 	return "none"
 }
 
+var errUnauthenticated = fault.New(fault.Unauthenticated, "unauthenticated", "Log in first, and send Authorization: Bearer with the access token.")
+
 // authenticate finds who makes the request by its Authorization header.
 func (s *server) authenticate(ctx context.Context, header string) (context.Context, error) {
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "bearer") || token == "" {
-		return ctx, fault.New(fault.Unauthenticated, "unauthenticated", "Log in first, and send Authorization: Bearer with the access token.")
+		return ctx, errUnauthenticated
 	}
-	u, err := s.Accounts.Authenticate(ctx, strings.TrimSpace(token))
+	u, g, err := s.Accounts.Admit(ctx, strings.TrimSpace(token))
 	if err != nil {
 		return ctx, err
 	}
-	return context.WithValue(ctx, userKey{}, u), nil
+	return context.WithValue(context.WithValue(ctx, userKey{}, u), grantKey{}, g), nil
 }
 
 // loopback tells whether the request was made on this very machine: not through a proxy, and not by a page whose name was

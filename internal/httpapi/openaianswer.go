@@ -101,7 +101,7 @@ func (s *server) askLibrary(w http.ResponseWriter, r *http.Request, in chatIn) e
 		if err := c.send(); err != nil {
 			return err
 		}
-		return c.out.send([]byte(": the answer is being verified\n\n"))
+		return c.out.write([]byte(": the answer is being verified\n\n"))
 	})
 	if err != nil {
 		if ctx.Err() != nil {

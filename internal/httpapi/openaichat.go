@@ -314,7 +314,7 @@ func (c *chunks) send(deltas ...chunkDelta) error {
 	for _, d := range deltas {
 		frames = append(frames, c.part(d, nil))
 	}
-	return c.out.send(frames...)
+	return c.out.write(frames...)
 }
 
 func (c *chunks) part(d chunkDelta, finish *string) []byte {
@@ -335,7 +335,7 @@ func (c *chunks) end(finish string, usage *openAIUsage, library *libraryOut) err
 		f.Choices, f.Usage, f.Library = []chunkPart{}, usage, nil
 		frames = append(frames, frame(f))
 	}
-	return c.out.send(append(frames, []byte("data: [DONE]\n\n"))...)
+	return c.out.write(append(frames, []byte("data: [DONE]\n\n"))...)
 }
 
 // fail tells an error within a stream; before its head it is the answer's.
@@ -344,7 +344,7 @@ func (c *chunks) fail(r *http.Request, err error) error {
 		return err
 	}
 	_, e, _ := openAIErrorOf(r.Context(), err)
-	return ignoreGone(c.out.send(frame(e)))
+	return ignoreGone(c.out.write(frame(e)))
 }
 
 // streamModel hands on what a model says as it comes.

@@ -24,7 +24,7 @@ type readyOut struct {
 
 func (s *server) ready(ctx context.Context, _ *struct{}) (*readyOut, error) {
 	out := &readyOut{http.StatusOK, readyBody{"ready"}}
-	if _, ok := s.Health.Check(ctx); !ok {
+	if !s.Health.Ready(ctx) {
 		out.Status, out.Body.Status = http.StatusServiceUnavailable, "not_ready"
 	}
 	return out, nil

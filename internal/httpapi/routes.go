@@ -18,6 +18,7 @@ func (s *server) routes() {
 	handle(s, "POST", v1+"/auth/refresh", "refresh", "auth", "Exchange a refresh token for new tokens", s.refresh, public)
 	handle(s, "POST", v1+"/auth/logout", "logout", "auth", "End a login", s.logout, public, status(204))
 	handle(s, "GET", v1+"/auth/me", "me", "auth", "Who am I", s.me)
+	handle(s, "POST", v1+"/auth/tickets", "add-ticket", "auth", "A ticket that lets a browser open a stream once, within 30 s", s.addTicket, status(201))
 
 	handle(s, "POST", v1+"/users", "add-user", "auth", "Open an account for somebody (admins)", s.addUser, status(201))
 	handle(s, "GET", v1+"/users", "list-users", "auth", "List accounts (admins)", s.listUsers)
@@ -75,11 +76,14 @@ func (s *server) routes() {
 	handle(s, "PUT", v1+"/style-guide", "put-style-guide", "blog", "Change it; the next posts keep to it", s.putStyleGuide)
 
 	s.sessionRoutes(v1)
+	handle(s, "GET", v1+"/sessions/{session_id}/events", "session-events", "realtime", "All events of a session as a stream that does not end, from Last-Event-ID or ?after= on", s.sessionEvents, byTicket,
+		also("200", "Server-sent events; the id is session_seq", "text/event-stream", &huma.Schema{Type: "string"}))
+	s.socketRoute()
 
 	handle(s, "GET", v1+"/runs", "list-runs", "runs", "List runs, newest first", s.listRuns)
 	handle(s, "GET", v1+"/runs/{run_id}", "get-run", "runs", "One run", s.getRun)
 	handle(s, "GET", v1+"/runs/{run_id}/steps", "list-steps", "runs", "What it did, as a tree: nodes, and within them searches, tools, questions and requests to models", s.listSteps)
-	handle(s, "GET", v1+"/runs/{run_id}/events", "run-events", "runs", "Its events as a stream, from Last-Event-ID or ?after= on", s.runEvents,
+	handle(s, "GET", v1+"/runs/{run_id}/events", "run-events", "runs", "Its events as a stream, from Last-Event-ID or ?after= on", s.runEvents, byTicket,
 		also("200", "Server-sent events; the stream ends after the terminal one", "text/event-stream", &huma.Schema{Type: "string"}),
 		also("204", "The run has ended and the cursor is at its end", "", nil))
 	handle(s, "POST", v1+"/runs/{run_id}/cancel", "cancel-run", "runs", "Stop it", s.cancelRun)

@@ -177,8 +177,37 @@ func (s *server) runEvents(ctx context.Context, in *eventsIn) (*huma.StreamRespo
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		s.stream(w, req, r.ID, after)
+		s.stream(w, req.WithContext(c.Context()), r.ID, after)
 	}}, nil
+}
+
+type sessionEventsIn struct {
+	SessionPath
+	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that the client has"`
+	After       string `query:"after" doc:"The same for clients that cannot set headers; latest for what comes from now on"`
+}
+
+func (s *server) sessionEvents(ctx context.Context, in *sessionEventsIn) (*huma.StreamResponse, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	after, err := parseSessionCursor(in.LastEventID, in.After)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		req, w := humago.Unwrap(c)
+		cursor, err := s.Hub.FollowSession(ctx, workspaceOf(ctx), in.SessionID, after)
+		s.send(w, req.WithContext(c.Context()), cursor, err)
+	}}, nil
+}
+
+// parseSessionCursor is parseCursor that also knows the word for the end.
+func parseSessionCursor(header, query string) (int64, error) {
+	if header == "" && query == "latest" {
+		return runs.Latest, nil
+	}
+	return parseCursor(header, query)
 }
 
 // parseCursor takes the header first: EventSource sends it when it comes again, with the query of the first time.

@@ -47,13 +47,60 @@ const probeTimeout = 2 * time.Second
 type Health struct {
 	probes   []Probe
 	draining atomic.Bool
+
+	mu      sync.Mutex
+	since   time.Time // whether it is ready was asked regularly since then
+	asked   time.Time // last
+	told    int       // how often it was told that the process drains
+	noticed chan struct{}
 }
 
+// A load balancer asks whether a process is ready at least that often. It has noticed that it is not when it was told so several
+// times, as balancers are set up as a rule. Who asks a few times at the start is none.
+const (
+	regular   = 30 * time.Second
+	longSince = 20 * time.Second
+	toldTimes = 3
+)
+
 // NewHealth makes a health of the given probes.
-func NewHealth(probes ...Probe) *Health { return &Health{probes: probes} }
+func NewHealth(probes ...Probe) *Health { return &Health{probes: probes, noticed: make(chan struct{})} }
 
 // Drain makes the process not ready: it stops soon.
 func (h *Health) Drain() { h.draining.Store(true) }
+
+// Ready is Check for who asks for nothing else, such as a load balancer.
+func (h *Health) Ready(ctx context.Context) bool {
+	_, ready := h.Check(ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining.Load() {
+		if h.told++; h.told == toldTimes {
+			close(h.noticed)
+		}
+		return false
+	}
+	now := time.Now()
+	if now.Sub(h.asked) > regular {
+		h.since = now
+	}
+	h.asked = now
+	return ready
+}
+
+// Noticed waits, behind Drain, until whoever asks regularly has noticed it, or ctx ends. It does not wait when nobody does.
+func (h *Health) Noticed(ctx context.Context) {
+	h.mu.Lock()
+	asks := time.Since(h.asked) <= regular && h.asked.Sub(h.since) >= longSince
+	h.mu.Unlock()
+	if !asks {
+		return
+	}
+	select {
+	case <-h.noticed:
+	case <-ctx.Done():
+	}
+}
 
 // Check asks all probes at once. ready is false when a needed one is down or the process drains.
 func (h *Health) Check(ctx context.Context) (reports []Report, ready bool) {

@@ -2,18 +2,17 @@ package runs
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
 	"byline/internal/fault"
+	"byline/internal/ident"
 )
 
-// Hub lets many read the logs of runs. Readers are cursors: a reader that is slow, or comes again, loses nothing. Each watched
-// run has one tail, which reads the store once for all its readers when it is woken, and encodes each event once.
+// Hub lets many read the logs of runs and of sessions. Readers are cursors: a reader that is slow, or comes again, loses nothing.
+// Each watched log has one tail, which reads the store once for all its readers when it is woken, and encodes each event once. A
+// tail that nobody wakes is a row in a map and no more, so that thousands may be watched that say nothing.
 type Hub struct {
 	store Log
 	log   *slog.Logger
@@ -23,39 +22,18 @@ type Hub struct {
 	unwatch func()
 	loops   sync.WaitGroup
 
-	mu    sync.Mutex
-	tails map[string]*tail
-}
-
-// tail follows the end of one run's log.
-type tail struct {
-	id      string
-	readers int           // guarded by Hub.mu
-	wake    chan struct{} // one place: to look again
-	ready   chan struct{} // closed when base is known
-
-	mu      sync.Mutex
-	placed  bool  // base is known
-	base    int64 // all events behind it are in frames
-	last    int64 // newest in frames, or base
-	frames  []frame
-	size    int           // bytes in frames
-	over    error         // why it reads no more: io.EOF behind the terminal event, or a fault
-	changed chan struct{} // closed at every change
-	stop    chan struct{}
-}
-
-// frame is an event as server-sent events have it.
-type frame struct {
-	seq  int64
-	data []byte
-	end  bool
+	mu       sync.Mutex
+	tails    map[string]*tail // by what the bus calls them
+	sessions []*tail          // those of sessions, in the order in which the safety net looks at them
+	next     int              // the one that is next
 }
 
 const (
-	tailBytes = 256 << 10 // what a tail keeps for readers that are a little behind; others read the store
-	batch     = 500       // events of one read
-	netEvery  = time.Second
+	netEvery = time.Second
+	// A session has no end, so many are watched that say nothing. The safety net looks at netSessions of them at a time, or at a
+	// netPart of all, if that is more: at each within netPart seconds.
+	netSessions = 1000
+	netPart     = 5
 )
 
 // ErrDraining ends the cursors of a process that stops; readers come again, here or elsewhere.
@@ -65,221 +43,146 @@ var ErrDraining = fault.New(fault.Unavailable, "draining", "The server is stoppi
 func NewHub(store Log, bus Bus, log *slog.Logger) *Hub {
 	h := &Hub{store: store, log: log, tails: map[string]*tail{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.unwatch = bus.Subscribe(func(id string) {
+	h.unwatch = bus.Subscribe(func(topic string) {
 		h.mu.Lock()
-		t := h.tails[id]
-		h.mu.Unlock()
-		if t != nil {
-			t.nudge()
+		defer h.mu.Unlock()
+		if t := h.tails[topic]; t != nil {
+			h.nudge(t)
 		}
 	})
 	h.loops.Go(h.safetyNet)
 	return h
 }
 
-// Close ends all cursors with ErrDraining and waits for the hub's own work.
+// Close ends all cursors with ErrDraining, behind what they have not read yet of what is in memory, and waits for the hub's own work.
 func (h *Hub) Close() {
 	h.unwatch()
-	h.mu.Lock() // behind it nobody joins
+	h.mu.Lock() // behind it nobody joins, and no tail is woken
 	h.cancel()
+	for _, t := range h.tails {
+		t.end(ErrDraining)
+	}
 	h.mu.Unlock()
 	h.loops.Wait()
-}
-
-func (t *tail) nudge() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Cursor is one reader's place in a run's log. It belongs to one goroutine; Close it.
-type Cursor struct {
-	h     *Hub
-	runID string
-	after int64
-	tail  *tail // nil: the run had ended when the cursor was made
-	first []byte
-	ended bool
 }
 
 // Follow begins to read a run's log behind a seq. A seq that the log does not have yet is a mistake of the reader: it gets a reset
 // and everything from 1. The caller has checked that the run is the reader's to read.
 func (h *Hub) Follow(ctx context.Context, runID string, after int64) (*Cursor, error) {
-	c := &Cursor{h: h, runID: runID, after: after}
+	return h.follow(ctx, origin{id: runID}, after, func() (Head, error) {
+		heads, err := h.store.Heads(ctx, []string{runID})
+		head, ok := heads[runID]
+		if err == nil && !ok {
+			err = fault.Missing("run")
+		}
+		return head, err
+	})
+}
+
+// Latest, as the place to begin behind, leaves out all that there is already.
+const Latest = -1
+
+// FollowSession begins to read a session's log behind a session_seq, as Follow does for a run. It never ends. A session that is not
+// there, or not the workspace's, is fault.Missing("session"), also for a cursor that follows it when it is deleted.
+func (h *Hub) FollowSession(ctx context.Context, ws ident.Workspace, sessionID string, after int64) (*Cursor, error) {
+	return h.follow(ctx, origin{id: sessionID, session: true, workspace: ws}, after, func() (Head, error) {
+		last, err := h.store.SessionHead(ctx, ws, sessionID)
+		return Head{LastSeq: last}, err
+	})
+}
+
+func (h *Hub) follow(ctx context.Context, o origin, after int64, look func() (Head, error)) (*Cursor, error) {
 	// The tail comes before the look at the log: what is written in between is seen by one of them.
-	t, err := h.join(runID)
+	t, err := h.join(o)
 	if err != nil {
 		return nil, err
 	}
-	heads, err := h.store.Heads(ctx, []string{runID})
-	head, ok := heads[runID]
-	if err == nil && !ok {
-		err = fault.Missing("run")
-	}
+	head, err := look()
 	if err != nil {
 		h.leave(t)
 		return nil, err
 	}
-	if after > head.LastSeq {
-		c.after = 0
-		c.first = []byte("event: " + EventReset + "\ndata: {\"run_id\":\"" + runID + "\",\"type\":\"" + EventReset + "\",\"data\":{\"channel\":\"\"}}\n\n")
+	c := &Cursor{h: h, origin: o, after: after, last: head.LastSeq}
+	switch {
+	case after == Latest:
+		c.after = head.LastSeq
+	case after > head.LastSeq:
+		c.after, c.first = 0, o.reset()
 	}
 	if head.Status.Terminal() {
 		h.leave(t)
 		return c, nil
 	}
-	t.place(head.LastSeq)
+	h.place(t, head.LastSeq)
 	c.tail = t
 	return c, nil
 }
 
-// join finds or makes the tail of a run and counts one more reader.
-func (h *Hub) join(runID string) (*tail, error) {
+// join finds or makes the tail of a log and counts one more reader.
+func (h *Hub) join(o origin) (*tail, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ctx.Err() != nil {
 		return nil, ErrDraining
 	}
-	t, ok := h.tails[runID]
+	topic := o.topic()
+	t, ok := h.tails[topic]
 	if !ok {
-		t = &tail{id: runID, wake: make(chan struct{}, 1), ready: make(chan struct{}), changed: make(chan struct{}), stop: make(chan struct{})}
-		h.tails[runID] = t
-		h.loops.Go(func() { h.run(t) })
+		t = &tail{origin: o, changed: make(chan struct{})}
+		h.tails[topic] = t
+		if o.session {
+			t.turn = len(h.sessions)
+			h.sessions = append(h.sessions, t)
+		}
 	}
 	t.readers++
 	return t, nil
 }
 
 // place says where a new tail begins. The first reader that knows the log's end does; it may not be the one that made the tail.
-func (t *tail) place(last int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.placed {
-		t.placed, t.base, t.last = true, last, last
-		close(t.ready)
+func (h *Hub) place(t *tail, last int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.place(last) {
+		h.nudge(t)
 	}
 }
 
 func (h *Hub) leave(t *tail) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t.readers--; t.readers == 0 {
-		delete(h.tails, t.id)
-		close(t.stop)
+	if t.readers--; t.readers > 0 {
+		return
+	}
+	delete(h.tails, t.topic())
+	t.gone.Store(true)
+	if t.session {
+		end := len(h.sessions) - 1
+		h.sessions[t.turn] = h.sessions[end]
+		h.sessions[t.turn].turn = t.turn
+		h.sessions[end] = nil
+		h.sessions = h.sessions[:end]
 	}
 }
 
-// Close gives the cursor up.
-func (c *Cursor) Close() {
-	if c.tail != nil {
-		c.h.leave(c.tail)
-		c.tail = nil
+// nudge lets a tail look again. The caller holds h.mu.
+func (h *Hub) nudge(t *tail) {
+	if h.ctx.Err() == nil && t.wakes.Add(1) == 1 {
+		h.loops.Go(func() { h.run(t) })
 	}
 }
 
-// Next waits for events and gives them as frames of server-sent events, which belong to the hub: they are only read.
-// io.EOF follows the terminal event; ErrDraining ends the cursor of a process that stops; when ctx ends it returns its error, and the
-// cursor can be used again.
-func (c *Cursor) Next(ctx context.Context) ([][]byte, error) {
-	if c.first != nil {
-		f := [][]byte{c.first}
-		c.first = nil
-		return f, nil
-	}
-	if c.ended {
-		return nil, io.EOF
-	}
-	for {
-		if c.tail == nil {
-			return c.fromStore(ctx)
-		}
-		frames, behind, changed, err := c.tail.behind(c.after)
-		if behind {
-			return c.fromStore(ctx)
-		}
-		if len(frames) > 0 {
-			return c.take(frames), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-c.h.ctx.Done():
-			return nil, ErrDraining
-		}
-	}
-}
-
-// take moves the cursor over frames.
-func (c *Cursor) take(frames []frame) [][]byte {
-	out := make([][]byte, len(frames))
-	for i, f := range frames {
-		out[i] = f.data
-	}
-	last := frames[len(frames)-1]
-	c.after, c.ended = last.seq, last.end
-	return out
-}
-
-// fromStore reads what the tail does not have any more.
-func (c *Cursor) fromStore(ctx context.Context) ([][]byte, error) {
-	events, err := c.h.store.Events(ctx, c.runID, c.after, batch)
-	if err != nil {
-		return nil, err
-	}
-	if len(events) == 0 {
-		return nil, io.EOF // of a run that has ended, or is gone
-	}
-	frames := make([]frame, len(events))
-	for i, e := range events {
-		frames[i] = encode(e)
-	}
-	return c.take(frames), nil
-}
-
-// behind gives the frames behind a seq. behind is true when the tail does not have them all.
-func (t *tail) behind(after int64) (frames []frame, behind bool, changed <-chan struct{}, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if after < t.base {
-		return nil, true, nil, nil
-	}
-	i := len(t.frames)
-	for i > 0 && t.frames[i-1].seq > after {
-		i--
-	}
-	return t.frames[i:len(t.frames):len(t.frames)], false, t.changed, t.over
-}
-
-// run is a tail's loop.
+// run reads until there was no wake-up during the last read.
 func (h *Hub) run(t *tail) {
-	select {
-	case <-t.ready:
-	case <-t.stop:
-		return
-	case <-h.ctx.Done():
-		return
-	}
 	for {
-		more, err := h.read(h.ctx, t)
-		if errors.Is(err, io.EOF) {
-			return
+		wakes := t.wakes.Load()
+		for more := true; more && !t.gone.Load() && h.ctx.Err() == nil; {
+			var err error
+			if more, err = h.read(h.ctx, t); err != nil && h.ctx.Err() == nil {
+				h.log.Warn("read a log; it is tried again", "log", t.topic(), "error", err)
+			}
 		}
-		if err != nil && h.ctx.Err() == nil {
-			h.log.Warn("read run's log; it is tried again", "run", t.id, "error", err)
-		}
-		if more {
-			continue
-		}
-		select {
-		case <-t.wake:
-		case <-t.stop:
-			return
-		case <-h.ctx.Done():
+		if t.wakes.CompareAndSwap(wakes, 0) {
 			return
 		}
 	}
@@ -287,46 +190,35 @@ func (h *Hub) run(t *tail) {
 
 // read brings what is new to the readers.
 func (h *Hub) read(ctx context.Context, t *tail) (more bool, err error) {
-	t.mu.Lock()
-	last := t.last
-	t.mu.Unlock()
-	events, err := h.store.Events(ctx, t.id, last, batch)
+	last, reads := t.reads()
+	if !reads {
+		return false, nil
+	}
+	events, err := h.events(ctx, t.origin, last, batch)
+	if err != nil && t.session && fault.Of(err).Kind == fault.NotFound { // deleted
+		t.end(err)
+		return false, nil
+	}
 	if err != nil || len(events) == 0 {
 		return false, err
 	}
-	fresh := make([]frame, len(events))
+	fresh := make([]*Frame, len(events))
 	for i, e := range events {
-		fresh[i] = encode(e)
+		fresh[i] = t.encode(e)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, f := range fresh {
-		t.frames = append(t.frames, f)
-		t.size += len(f.data)
-	}
-	drop := 0
-	for t.size > tailBytes && drop < len(t.frames)-1 {
-		t.size -= len(t.frames[drop].data)
-		t.base = t.frames[drop].seq
-		drop++
-	}
-	if drop > 0 { // a new array: readers may still hold the old one
-		t.frames = append([]frame(nil), t.frames[drop:]...)
-	}
-	end := fresh[len(fresh)-1]
-	t.last = end.seq
-	if end.end {
-		t.over = io.EOF
-	}
-	close(t.changed)
-	t.changed = make(chan struct{})
-	if end.end {
-		return false, io.EOF
-	}
+	t.add(fresh)
 	return len(events) == batch, nil
 }
 
-// safetyNet looks once a second at all watched runs together, for wake-ups that were lost.
+// events reads a log.
+func (h *Hub) events(ctx context.Context, o origin, after int64, limit int) ([]Event, error) {
+	if o.session {
+		return h.store.SessionEvents(ctx, o.workspace, o.id, after, limit)
+	}
+	return h.store.Events(ctx, o.id, after, limit)
+}
+
+// safetyNet looks once a second at all watched runs together, and at watched sessions, for wake-ups that were lost.
 func (h *Hub) safetyNet() {
 	tick := time.NewTicker(netEvery)
 	defer tick.Stop()
@@ -336,77 +228,76 @@ func (h *Hub) safetyNet() {
 			return
 		case <-tick.C:
 		}
-		h.mu.Lock()
-		tails := make([]*tail, 0, len(h.tails))
-		ids := make([]string, 0, len(h.tails))
-		for id, t := range h.tails {
-			tails, ids = append(tails, t), append(ids, id)
-		}
-		h.mu.Unlock()
-		if len(ids) == 0 {
-			continue
-		}
 		ctx, cancel := context.WithTimeout(h.ctx, netEvery)
-		heads, err := h.store.Heads(ctx, ids)
+		err := h.look(ctx)
 		cancel()
+		if err != nil && h.ctx.Err() == nil {
+			h.log.Warn("look at watched logs", "error", err)
+		}
+	}
+}
+
+func (h *Hub) look(ctx context.Context) error {
+	ofRuns, ofSessions := h.watched()
+	if len(ofRuns) > 0 {
+		heads, err := h.store.Heads(ctx, ids(ofRuns))
 		if err != nil {
-			h.log.Warn("look at watched runs", "error", err)
-			continue
+			return err
 		}
-		for _, t := range tails {
+		for _, t := range ofRuns {
 			head, ok := heads[t.id]
-			t.mu.Lock()
-			switch {
-			case !ok && t.over == nil: // deleted with its draft
-				t.over = fault.Missing("run")
-				close(t.changed)
-				t.changed = make(chan struct{})
-			case head.LastSeq > t.last:
-				t.nudge()
-			}
-			t.mu.Unlock()
+			h.compare(t, head.LastSeq, ok)
 		}
 	}
+	if len(ofSessions) == 0 {
+		return nil
+	}
+	heads, err := h.store.SessionHeads(ctx, ids(ofSessions))
+	if err != nil {
+		return err
+	}
+	for _, t := range ofSessions {
+		last, ok := heads[t.id]
+		h.compare(t, last, ok)
+	}
+	return nil
 }
 
-// encode writes an event as a frame: the envelope of the wire in one line of data.
-func encode(e Event) frame {
-	b := make([]byte, 0, 220+len(e.Data))
-	seq := e.Seq
-	b = append(b, "id: "...)
-	b = strconv.AppendInt(b, seq, 10)
-	b = append(b, "\nevent: "...)
-	b = append(b, e.Type...)
-	b = append(b, "\ndata: "...)
-	b = appendEnvelope(b, e)
-	b = append(b, "\n\n"...)
-	switch e.Type {
-	case EventCompleted, EventFailed, EventCancelled:
-		return frame{seq, b, true}
+// watched gives the tails that the safety net looks at now.
+func (h *Hub) watched() (ofRuns, ofSessions []*tail) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range h.tails {
+		if !t.session {
+			ofRuns = append(ofRuns, t)
+		}
 	}
-	return frame{seq, b, false}
+	n := len(h.sessions)
+	for range min(n, max(netSessions, (n+netPart-1)/netPart)) {
+		h.next %= n
+		ofSessions = append(ofSessions, h.sessions[h.next])
+		h.next++
+	}
+	return ofRuns, ofSessions
 }
 
-// appendEnvelope writes {seq, session_seq?, run_id, session_id?, at, type, data}. Ids and types are our own and need no escapes; data
-// is compact JSON, without line breaks.
-func appendEnvelope(b []byte, e Event) []byte {
-	b = append(b, `{"seq":`...)
-	b = strconv.AppendInt(b, e.Seq, 10)
-	if e.SessionSeq > 0 {
-		b = append(b, `,"session_seq":`...)
-		b = strconv.AppendInt(b, e.SessionSeq, 10)
+func ids(tails []*tail) []string {
+	list := make([]string, len(tails))
+	for i, t := range tails {
+		list[i] = t.id
 	}
-	b = append(b, `,"run_id":"`...)
-	b = append(b, e.RunID...)
-	if e.SessionID != "" {
-		b = append(b, `","session_id":"`...)
-		b = append(b, e.SessionID...)
+	return list
+}
+
+// compare holds a tail against what the store has.
+func (h *Hub) compare(t *tail, last int64, there bool) {
+	if !there { // deleted, a run with its draft
+		t.end(fault.Missing(t.noun()))
+		return
 	}
-	b = append(b, `","at":"`...)
-	b = e.At.UTC().AppendFormat(b, time.RFC3339Nano)
-	b = append(b, `","type":"`...)
-	b = append(b, e.Type...)
-	b = append(b, `","data":`...)
-	b = append(b, e.Data...)
-	return append(b, '}')
+	if t.lacks(last) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.nudge(t)
+	}
 }

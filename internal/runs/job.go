@@ -16,6 +16,7 @@ type Job struct {
 	run   Run
 	lease Lease
 	queue Queue
+	beats *beats
 
 	steps   map[string]Step
 	changed sync.Mutex // guards steps
@@ -23,8 +24,8 @@ type Job struct {
 	mu      sync.Mutex // guards what follows, and keeps events in order
 	pending *Token     // joined, not yet written
 	wrote   time.Time  // when a token was last written
-	timer   *time.Timer
-	failed  error // of a write of joined tokens: nothing may follow the gap, so every later call tells it
+	window  int64      // when the tokens' window ends, for beats
+	failed  error      // of a write of joined tokens: nothing may follow the gap, so every later call tells it
 	ctx     context.Context
 }
 
@@ -51,12 +52,12 @@ func windowEnd(began time.Time) time.Time {
 	return began.Add(deltaWindow).Round(deltaBeat)
 }
 
-func newJob(ctx context.Context, r Run, l Lease, q Queue) (*Job, error) {
-	steps, err := q.Steps(ctx, r.ID)
+func newJob(ctx context.Context, r Run, l Lease, b *beats) (*Job, error) {
+	steps, err := b.queue.Steps(ctx, r.ID)
 	if err != nil {
 		return nil, fmt.Errorf("read steps: %w", err)
 	}
-	j := &Job{run: r, lease: l, queue: q, steps: map[string]Step{}, ctx: ctx}
+	j := &Job{run: r, lease: l, queue: b.queue, beats: b, steps: map[string]Step{}, ctx: ctx}
 	for _, s := range steps {
 		j.steps[s.Key] = s
 	}
@@ -96,29 +97,35 @@ func (j *Job) Token(ctx context.Context, channel, section string, offset int, te
 		}
 	}
 	j.pending = &Token{Channel: channel, SectionID: section, Offset: offset, Text: text}
-	wait := time.Until(windowEnd(j.wrote))
-	if wait <= 0 {
+	end := windowEnd(j.wrote)
+	if time.Until(end) <= 0 {
 		if time.Since(j.wrote) > quiet {
 			ctx = WithHaste(ctx)
 		}
 		return j.flush(ctx)
 	}
-	j.timer = time.AfterFunc(wait, func() {
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		_ = j.flush(j.ctx) // kept in failed
-	})
+	j.beats.at(end, j)
 	return nil
+}
+
+// due tells whether there is something to write of the window that ends now; j.mu is held.
+func (j *Job) due(window int64) bool {
+	return j.window == window && j.pending != nil && j.failed == nil
+}
+
+// endWindow is the end of a window that comes in the midst of another write.
+func (j *Job) endWindow(window int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.due(window) {
+		_ = j.flush(j.ctx) // kept in failed
+	}
 }
 
 // flush writes the joined tokens and events behind them; j.mu is held.
 func (j *Job) flush(ctx context.Context, events ...NewEvent) error {
 	if j.failed != nil {
 		return j.failed
-	}
-	if j.timer != nil {
-		j.timer.Stop()
-		j.timer = nil
 	}
 	joined := j.pending != nil
 	if joined {
@@ -143,13 +150,10 @@ func (j *Job) flush(ctx context.Context, events ...NewEvent) error {
 	return err
 }
 
-// stop ends the timer. What was not written stays unwritten: the lease is given up.
+// stop ends the window. What was not written stays unwritten: the lease is given up.
 func (j *Job) stop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.timer != nil {
-		j.timer.Stop()
-	}
 	j.pending = nil
 }
 

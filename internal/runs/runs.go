@@ -213,6 +213,9 @@ type Queue interface {
 	Renew(ctx context.Context, leases []Lease, prolong bool) (lost []Lease, err error)
 	// Append adds events in the lane of events and returns the last seq.
 	Append(ctx context.Context, l Lease, events ...NewEvent) (int64, error)
+	// AppendAll is Append of the tokens of many runs. done is called once for each, when it is known whether they are kept, by whichever
+	// goroutine knows; one that fails keeps no other from being written.
+	AppendAll(list []Joined, done func(i int, err error))
 	// SaveStep writes a journalled step and its events.
 	SaveStep(ctx context.Context, l Lease, s Step, events ...NewEvent) error
 	Steps(ctx context.Context, runID string) ([]Step, error)
@@ -230,6 +233,14 @@ type Log interface {
 	Events(ctx context.Context, runID string, after int64, limit int) ([]Event, error)
 	// Heads gives the last seq and status of each run that exists.
 	Heads(ctx context.Context, runIDs []string) (map[string]Head, error)
+	// SessionEvents gives up to limit events of a session behind a session_seq, in order: those of its runs, and those that no run has
+	// written. These have no RunID, and their session_seq as Seq, too. A session that is not there, or another's, is
+	// fault.Missing("session").
+	SessionEvents(ctx context.Context, ws ident.Workspace, sessionID string, after int64, limit int) ([]Event, error)
+	// SessionHead gives the session_seq of the newest event, 0 before the first.
+	SessionHead(ctx context.Context, ws ident.Workspace, sessionID string) (int64, error)
+	// SessionHeads is SessionHead of many, of any workspace, for readers that are in already. Sessions that are gone are missing.
+	SessionHeads(ctx context.Context, sessionIDs []string) (map[string]int64, error)
 }
 
 // Head is where a run's log ends now.

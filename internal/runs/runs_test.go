@@ -292,9 +292,12 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// Stop leaves what is not done for the next process.
-func TestStopLeavesRunsToTheNext(t *testing.T) {
-	s := storetest.New(t)
+// Stop hands back what is not done: another replica goes on at once, or the next process does.
+func TestStopHandsRunsBack(t *testing.T) {
+	storetest.Each(t, stopHandsRunsBack)
+}
+
+func stopHandsRunsBack(t *testing.T, s *store.Store) {
 	_, r := begin(t, s)
 	began := make(chan struct{})
 	w := work(t, s, 1, func(ctx context.Context, _ *runs.Job) (any, error) {
@@ -303,14 +306,19 @@ func TestStopLeavesRunsToTheNext(t *testing.T) {
 		return nil, ctx.Err()
 	})
 	<-began
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.Stop(ctx)
+	w.Retire() // claims no more, and ends nothing
+	_, other := begin(t, s)
 	if got, err := s.Run(t.Context(), ident.Local, r.ID); err != nil || got.Status != runs.Running {
 		t.Fatalf("%v %+v", err, got)
 	}
-	if err := s.Recover(t.Context()); err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Stop(ctx)
+	if got, err := s.Run(t.Context(), ident.Local, other.ID); err != nil || got.Status != runs.Queued || got.Attempt != 0 {
+		t.Errorf("%v %+v", err, got)
+	}
+	if got, err := s.Run(t.Context(), ident.Local, r.ID); err != nil || got.Status != runs.Queued || got.Failures != 0 {
+		t.Fatalf("%v %+v", err, got)
 	}
 	work(t, s, 1, func(context.Context, *runs.Job) (any, error) { return nil, nil })
 	if got := ended(t, s, r.ID); got.Status != runs.Completed {
@@ -425,7 +433,7 @@ func follow(ctx context.Context, h *runs.Hub, id string, after int64) (frames []
 	for {
 		fs, err := c.Next(ctx)
 		for _, f := range fs {
-			frames = append(frames, string(f))
+			frames = append(frames, string(f.SSE()))
 		}
 		if errors.Is(err, io.EOF) {
 			return frames, nil
@@ -556,7 +564,7 @@ func TestLostWakeUpHeals(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	frames, err := c.Next(ctx)
-	if err != nil || len(frames) != 1 || !strings.Contains(string(frames[0]), "event: run.cancelled\n") {
-		t.Errorf("%v %q", err, frames)
+	if err != nil || len(frames) != 1 || !strings.Contains(string(frames[0].SSE()), "event: run.cancelled\n") {
+		t.Errorf("%v %d frames", err, len(frames))
 	}
 }

@@ -104,6 +104,13 @@ func (d *desk) Append(_ context.Context, l runs.Lease, events ...runs.NewEvent) 
 	return int64(len(d.appended)), nil
 }
 
+func (d *desk) AppendAll(list []runs.Joined, done func(int, error)) {
+	for i, x := range list {
+		_, err := d.Append(x.Ctx, x.Lease, runs.NewEvent{Type: runs.EventToken, Data: x.Token})
+		done(i, err)
+	}
+}
+
 func (d *desk) SaveStep(ctx context.Context, l runs.Lease, _ runs.Step, events ...runs.NewEvent) error {
 	_, err := d.Append(ctx, l, events...)
 	return err
@@ -167,6 +174,19 @@ func (d *desk) Heads(_ context.Context, ids []string) (map[string]runs.Head, err
 		return heads, hook()
 	}
 	return heads, nil
+}
+
+// Nobody follows sessions here.
+func (d *desk) SessionEvents(context.Context, ident.Workspace, string, int64, int) ([]runs.Event, error) {
+	return nil, fault.Missing("session")
+}
+
+func (d *desk) SessionHead(context.Context, ident.Workspace, string) (int64, error) {
+	return 0, fault.Missing("session")
+}
+
+func (d *desk) SessionHeads(context.Context, []string) (map[string]int64, error) {
+	return nil, errors.New("nobody asks")
 }
 
 // write adds an event to a log, and tells nobody.
@@ -244,8 +264,8 @@ func TestHeldLeaseIsProlongedEveryThreeSeconds(t *testing.T) {
 		})
 		stop(w)
 		d.see(func() {
-			if len(d.endings) > 0 {
-				t.Errorf("a stopped worker leaves the run to the next: %v", d.endings)
+			if len(d.endings) != 1 || d.endings[0].Status != runs.Queued || d.endings[0].Failure != nil {
+				t.Errorf("a stopped worker hands the run back: %v", d.endings)
 			}
 		})
 	})
@@ -411,6 +431,38 @@ func TestTokensAreJoinedInWindowsOf40ms(t *testing.T) {
 	})
 }
 
+// noted is a desk that keeps whose tokens were written, in order.
+type noted struct {
+	*desk
+	order []string
+}
+
+func (n *noted) Append(ctx context.Context, l runs.Lease, events ...runs.NewEvent) (int64, error) {
+	n.order = append(n.order, l.RunID)
+	return n.desk.Append(ctx, l, events...)
+}
+
+func (n *noted) AppendAll(list []runs.Joined, done func(int, error)) {
+	for i, x := range list {
+		_, err := n.Append(x.Ctx, x.Lease, runs.NewEvent{Type: runs.EventToken, Data: x.Token})
+		done(i, err)
+	}
+}
+
+// A run whose log is being written as its window ends keeps no other's tokens waiting, and has its own written behind that.
+func TestWindowEndsInTheMidstOfAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &noted{desk: newDesk()}
+		n.fences = map[string]int64{"busy": 1, "idle": 1}
+		runs.EndBusyWindow(n, runs.Lease{RunID: "busy", Fence: 1}, runs.Lease{RunID: "idle", Fence: 1})
+		synctest.Wait()
+		time.Sleep(2 * time.Hour) // the timer finds that nothing is left
+		if diff := cmp.Diff([]string{"idle", "busy"}, n.order); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // Behind a token that could not be written nothing is written: offsets would not fit.
 func TestNothingFollowsALostToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -569,7 +621,7 @@ func TestCursorFromTheFutureBeginsAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range frames {
-				got += string(f)
+				got += string(f.SSE())
 			}
 		}
 		if !strings.HasPrefix(got, "event: reset\n") || !strings.Contains(got, "id: 1\nevent: run.created\n") {

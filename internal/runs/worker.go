@@ -33,6 +33,7 @@ type WorkerOptions struct {
 // Worker claims runs and has them done. Start it once, Stop it once.
 type Worker struct {
 	queue Queue
+	beats *beats
 	bus   Bus
 	o     WorkerOptions
 	owner string
@@ -84,7 +85,7 @@ func NewWorker(q Queue, b Bus, o WorkerOptions) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Worker{queue: q, bus: b, o: o, owner: ident.New(), wake: make(chan struct{}, 1), look: make(chan struct{}, 1),
+	w := &Worker{queue: q, beats: newBeats(q), bus: b, o: o, owner: ident.New(), wake: make(chan struct{}, 1), look: make(chan struct{}, 1),
 		stopping: make(chan struct{}), finished: make(chan struct{}), held: map[string]*held{}, orphans: map[string]Lease{}, counts: map[Kind]int{}}
 	w.stop = sync.OnceFunc(func() { close(w.stopping) })
 	w.finish = sync.OnceFunc(func() { close(w.finished) })
@@ -124,7 +125,10 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// Stop claims no more, waits for handlers until ctx ends, then ends them; what is not done is left for the next process.
+// Retire claims no more; what is claimed is worked on. Stop is still to be called.
+func (w *Worker) Retire() { w.stop() }
+
+// Stop claims no more, waits for handlers until ctx ends, then ends them; what is not done is queued for another process, or for the next one.
 func (w *Worker) Stop(ctx context.Context) {
 	w.stop()
 	w.claiming.Wait() // first: what is claimed at this moment still becomes active
@@ -145,6 +149,7 @@ func (w *Worker) Stop(ctx context.Context) {
 	}
 	w.finish()
 	w.renewing.Wait()
+	w.handBack()
 }
 
 func (w *Worker) claimLoop() {
@@ -220,7 +225,7 @@ func (w *Worker) work(ctx context.Context, r Run, l Lease) (settled bool) {
 	result, err := w.do(ctx, r, l)
 	if cause := context.Cause(ctx); cause != nil {
 		log.Debug("left run", "cause", cause)
-		return errors.Is(cause, errStopping)
+		return false
 	}
 	if errors.Is(err, ErrWaiting) {
 		return true
@@ -274,7 +279,7 @@ func (w *Worker) do(ctx context.Context, r Run, l Lease) (result any, err error)
 		return nil, fault.New(fault.Invalid, "never_ended", "This was begun %d times and did not come to an end: the program stopped in its midst each time. "+
 			"Look at the program's log before you try it again.", maxAttempts)
 	}
-	j, err := newJob(ctx, r, l, w.queue)
+	j, err := newJob(ctx, r, l, w.beats)
 	if err != nil {
 		return nil, err
 	}
@@ -361,15 +366,16 @@ func (w *Worker) renew(last time.Time) time.Time {
 	return now
 }
 
-// handBack queues runs again that are still ours and that nobody works on: on SQLite no lease runs out by itself.
+// handBack queues runs again that are still ours and that nobody works on: on SQLite no lease runs out by itself, and other replicas need
+// not wait until one does.
 func (w *Worker) handBack() {
 	w.mu.Lock()
 	orphans := slices.Collect(maps.Values(w.orphans))
 	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), scanEvery)
+	defer cancel()
 	for _, l := range orphans {
-		ctx, cancel := context.WithTimeout(context.Background(), scanEvery)
 		err := w.queue.End(ctx, l, Ending{Status: Queued})
-		cancel()
 		if err != nil && !errors.Is(err, ErrFenced) {
 			w.o.Log.Warn("hand run back; it is tried again", "run", l.RunID, "error", err)
 			continue

@@ -3,7 +3,10 @@ package search
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"byline/internal/engine/chunk"
 	"byline/internal/engine/embed"
@@ -58,9 +61,12 @@ func (s *Searcher) Ask(ctx context.Context, q Question) (Reply, error) {
 		if h.Score < evidenceScore {
 			continue
 		}
-		span, err := s.best(ctx, q, h, terms)
+		span, ok, err := s.best(ctx, q, h, terms)
 		if err != nil {
 			return Reply{}, err
+		}
+		if !ok {
+			continue
 		}
 		p := h.Passage
 		reply.Quotes = append(reply.Quotes, Quote{p.DocumentID, h.DocumentName, p.ID, p.PageFrom, p.Start + span.Start, p.Start + span.End, p.Text[span.Start:span.End]})
@@ -69,16 +75,24 @@ func (s *Searcher) Ask(ctx context.Context, q Question) (Reply, error) {
 			break
 		}
 	}
+	if len(lines) == 0 {
+		reply.Evidence = false
+		return reply, nil
+	}
 	reply.Text = strings.Join(lines, "\n\n")
 	return reply, nil
 }
 
-// best finds the sentences of a hit that answer the question best: by its words, or where they are not in it by meaning.
-func (s *Searcher) best(ctx context.Context, q Question, h Hit, terms []lexical.Term) (Span, error) {
+// fragment is what a stretch that does not end as a sentence does is worth beside one that does: a row of a table, an item of a list.
+const fragment = .7
+
+// best finds the sentences of a hit that answer the question best: by its words, or where they are not in it by meaning. Headings answer
+// nothing; ok is false when there is nothing else.
+func (s *Searcher) best(ctx context.Context, q Question, h Hit, terms []lexical.Term) (_ Span, ok bool, _ error) {
 	text := h.Passage.Text
-	sentences := chunk.Sentences(text)
+	sentences := slices.DeleteFunc(chunk.Sentences(text), func(sp chunk.Span) bool { return heads(text, sp, h.Passage.HeadingPath) })
 	if len(sentences) == 0 {
-		return Span{0, len(text)}, nil
+		return Span{}, false, nil
 	}
 	scores := make([]float64, len(sentences))
 	var most float64
@@ -90,13 +104,21 @@ func (s *Searcher) best(ctx context.Context, q Question, h Hit, terms []lexical.
 	}
 	if most == 0 {
 		if err := s.likeness(ctx, q.Text, text, sentences, scores); err != nil {
-			return Span{}, err
+			return Span{}, false, err
+		}
+	}
+	for i, sp := range sentences {
+		if !ends(text[sp.Start:sp.End]) {
+			scores[i] *= fragment
 		}
 	}
 	from, to, value := 0, 0, -1.0
 	for i := range sentences {
 		sum := 0.0
 		for j := i; j < min(len(sentences), i+sentencesOf); j++ {
+			if j > i && (!ends(text[sentences[i].Start:sentences[i].End]) || strings.Contains(text[sentences[j-1].End:sentences[j].Start], "\n\n")) {
+				break // not one sentence behind another
+			}
 			sum += scores[j]
 			// A second sentence must bring something of its own.
 			if v := sum / (1 + .6*float64(j-i)); v > value+1e-9 {
@@ -104,7 +126,30 @@ func (s *Searcher) best(ctx context.Context, q Question, h Hit, terms []lexical.
 			}
 		}
 	}
-	return Span{sentences[from].Start, sentences[to].End}, nil
+	return Span{sentences[from].Start, sentences[to].End}, true, nil
+}
+
+// heads tells whether a sentence of a text is a heading: one of those it stands under, or a few words without a figure and an end on a
+// line with nothing around it.
+func heads(text string, sp chunk.Span, path []string) bool {
+	s := text[sp.Start:sp.End]
+	if slices.Contains(path, strings.Trim(s, "#*_ \t")) {
+		return true
+	}
+	const few = 10
+	alone := (sp.Start == 0 || strings.HasSuffix(text[:sp.Start], "\n\n")) && (sp.End == len(text) || strings.HasPrefix(text[sp.End:], "\n\n"))
+	return alone && !ends(s) && !strings.ContainsAny(s, "\n|") && !strings.HasPrefix(s, "- ") && len(strings.Fields(s)) <= few && !strings.ContainsFunc(s, unicode.IsDigit)
+}
+
+// ends tells whether a stretch of text ends as a sentence does, whatever closes behind that.
+func ends(text string) bool {
+	text = strings.TrimRight(text, "\"'”’»›)]}*_」』）")
+	return text != "" && strings.ContainsRune(".!?…。！？؟।", lastRune(text))
+}
+
+func lastRune(s string) rune {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return r
 }
 
 // likeness scores sentences by their cosine with the question, as far as there is an embedder.

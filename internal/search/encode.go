@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"byline/internal/document"
 	"byline/internal/engine/embed"
@@ -15,11 +16,17 @@ import (
 // nearLimit is when it begins to matter whether one more passage fits, in bytes.
 const nearLimit = lexical.SegmentLimit - lexical.SegmentLimit/8
 
+// builders are used again, for what they remember of words.
+var builders = sync.Pool{New: func() any { return lexical.NewBuilder() }}
+
+// sparedSize is up to which size of its segment a builder is kept: it takes ten times as much.
+const sparedSize = 512 << 10
+
 // Encode turns the passages of one document into segments. Headings count as words of their passages: a section is
 // found by its title, too.
 func Encode(passages []document.Passage) ([]Segment, error) {
 	var out []Segment
-	b := lexical.NewBuilder()
+	b := builders.Get().(*lexical.Builder)
 	cut := func() error {
 		if b.Len() == 0 {
 			return nil
@@ -28,25 +35,37 @@ func Encode(passages []document.Passage) ([]Segment, error) {
 		if err != nil {
 			return err
 		}
-		out, b = append(out, s), lexical.NewBuilder()
+		out = append(out, s)
+		b.Reset()
 		return nil
 	}
-	var tokens []lexical.Token
 	for _, p := range passages {
-		tokens = lexical.AppendTokens(tokens[:0], p.Text, p.Language)
-		for _, h := range p.HeadingPath {
-			tokens = lexical.AppendTokens(tokens, h, p.Language)
-		}
-		if b.Size() > nearLimit && !b.Fits(tokens, lexical.SegmentLimit) {
+		read(b, p)
+		if b.Size() > nearLimit && !b.ReadFits(lexical.SegmentLimit) {
 			if err := cut(); err != nil {
 				return nil, err
 			}
+			read(b, p)
 		}
-		if err := b.Add(p.ID, p.DocumentID, tokens); err != nil {
+		if err := b.AddRead(p.ID, p.DocumentID); err != nil {
 			return nil, fmt.Errorf("index passage %s: %w", p.ID, err)
 		}
 	}
-	return out, cut()
+	small := len(out) == 0 && b.Size() < sparedSize
+	if err := cut(); err != nil {
+		return nil, err
+	}
+	if small {
+		builders.Put(b)
+	}
+	return out, nil
+}
+
+func read(b *lexical.Builder, p document.Passage) {
+	b.Read(p.Text, p.Language)
+	for _, h := range p.HeadingPath {
+		b.Read(h, p.Language)
+	}
 }
 
 func segmentOf(data []byte) (Segment, error) {

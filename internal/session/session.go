@@ -5,17 +5,13 @@
 // in the session's row. So whoever has read up to n has everything up to n, for ever: a reader is a cursor, as in package runs.
 // Numbers may be missing later (tokens that were joined, messages that were deleted), never reused.
 //
-// To follow a session: subscribe to runs.Bus, where runs.SessionTopic(id) is published after each commit; then read
-// Log.SessionEvents behind the cursor until it gives fewer than asked for, and again at each wake-up. The bus is lossy:
-// Log.SessionHeads tells once a second, for all watched sessions in one query, which have more. An event without a run has
-// an empty RunID and its session_seq as Seq, too.
+// To follow a session: runs.Hub.FollowSession. The store publishes runs.SessionTopic(id) on the bus after each commit.
 //
 // A message that a person sends is stored with the empty message that will be the answer and the run that writes it. The
 // runs of a session go one after another. The handler of runs.KindChat reads its Wish, calls History and Reply.
 package session
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 
@@ -275,14 +271,4 @@ type Rated struct {
 	Question, Answer     string
 	Feedback             Feedback
 	RunID                string
-}
-
-// Log is what live readers need of the store.
-type Log interface {
-	// SessionEvents gives up to limit events of a session behind a session_seq, in order: those of its runs and its own.
-	SessionEvents(ctx context.Context, ws ident.Workspace, sessionID string, after int64, limit int) ([]runs.Event, error)
-	// SessionHead gives the session_seq of the newest event, 0 before the first.
-	SessionHead(ctx context.Context, ws ident.Workspace, sessionID string) (int64, error)
-	// SessionHeads is SessionHead of many, of any workspace, for readers that are in already. Sessions that are gone are missing.
-	SessionHeads(ctx context.Context, sessionIDs []string) (map[string]int64, error)
 }

@@ -33,6 +33,7 @@ type Store struct {
 	log    *slog.Logger
 	bus    runs.Bus
 	recent recent
+	intake *intake // nil on PostgreSQL, and of a store that only reads
 }
 
 // lane of a write. What waits in the lane of events goes first.
@@ -49,6 +50,8 @@ const (
 type backend interface {
 	// write runs do in a transaction; do may be run again after it was rolled back.
 	write(ctx context.Context, l lane, do func(*tx) error) error
+	// writeAll is n writes, which do gives, that may share a transaction. done is called once for each, by any goroutine.
+	writeAll(l lane, n int, do func(i int) (context.Context, func(*tx) error), done func(i int, err error))
 	// read runs do in one snapshot.
 	read(ctx context.Context, do func(*tx) error) error
 	// peek is read for one statement, which is a snapshot by itself.
@@ -120,6 +123,9 @@ type tx struct {
 
 	recent *recent // of a write
 	late   *late   // nil: events are written at once
+	intake *intake // of a write on SQLite
+	opens  *line   // what the intake may take in from now on
+	closed []*line // what it may not
 }
 
 // querier runs statements whose placeholders are question marks.

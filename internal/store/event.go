@@ -14,6 +14,9 @@ import (
 
 // held locks a run's row and checks the lease: the fence has not moved and the run is still running.
 func (t *tx) held(l runs.Lease) (lastSeq int64, sessionID string, err error) {
+	if err := t.shelve(l.RunID); err != nil {
+		return 0, "", err
+	}
 	var fence int64
 	var status string
 	err = t.row(`SELECT fence, status, last_seq, session_id FROM run WHERE id = ?`+t.forUpdate(), l.RunID).Scan(&fence, &status, &lastSeq, &sessionID)
@@ -30,13 +33,30 @@ func (t *tx) appendEvents(l runs.Lease, events ...runs.NewEvent) error {
 }
 
 func (t *tx) appendHeld(l runs.Lease, events []runs.NewEvent) (last int64, err error) {
-	if guess, ok := t.recent.head(l.RunID); ok && len(events) > 0 { // nearly always right, and one statement less
+	tokens := onlyTokens(events)
+	guess, ok := t.recent.head(l.RunID)
+	if t.intake != nil {
+		ln := t.intake.line(l)
+		if ln != nil && tokens {
+			return t.takeIn(ln, events)
+		}
+		if err := t.shelve(l.RunID); err != nil {
+			return 0, err
+		}
+		if ln != nil {
+			guess, ok = ln.seq+int64(len(ln.staged)), true
+		}
+	}
+	if ok && len(events) > 0 { // nearly always right, and one statement less
 		last = guess + int64(len(events))
 		n, err := t.exec(`UPDATE run SET last_seq = ? WHERE id = ? AND fence = ? AND status = 'running' AND last_seq = ?`, last, l.RunID, l.Fence, guess)
 		if err != nil {
 			return 0, err
 		}
 		if n == 1 {
+			if tokens {
+				t.takesIn(l, last)
+			}
 			return last, t.writeEvents(l.RunID, "", guess, events)
 		}
 	}
@@ -44,7 +64,11 @@ func (t *tx) appendHeld(l runs.Lease, events []runs.NewEvent) (last int64, err e
 	if err != nil || len(events) == 0 {
 		return last, err
 	}
-	return t.log(l.RunID, session, last, events)
+	last, err = t.log(l.RunID, session, last, events)
+	if session == "" && tokens {
+		t.takesIn(l, last)
+	}
+	return last, err
 }
 
 // log writes events behind the last one of a run whose row is held.

@@ -20,9 +20,18 @@ var (
 // Damage changes rows behind everybody's back.
 func (s *Store) Damage(ctx context.Context, query string) error {
 	return s.write(ctx, laneEvents, func(t *tx) error {
+		if err := t.shelveAll(); err != nil {
+			return err
+		}
 		_, err := t.exec(query)
 		return err
 	})
+}
+
+// TakenIn is how many rows the intake has.
+func (s *Store) TakenIn(ctx context.Context) (n int, err error) {
+	err = s.read(ctx, func(t *tx) error { return t.row(`SELECT COUNT(*) FROM run_intake`).Scan(&n) })
+	return n, err
 }
 
 // Create adds a run with a subject that is not there, for what any run can do.
@@ -113,4 +122,17 @@ func (s *Store) Hold(ctx context.Context, f func()) error {
 		f()
 		return err
 	})
+}
+
+// OpenReaders tells how many connections of SQLite have been opened to read with.
+func (s *Store) OpenReaders() (n int) {
+	r := s.backend.(*liteDB).readers
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.idle {
+		if c.conn != nil {
+			n++
+		}
+	}
+	return n
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"byline/internal/runs"
@@ -14,34 +15,82 @@ type member struct {
 	ctx  context.Context
 	lane lane
 	do   func(*tx) error
-	done chan error
+	next *member // was handed in with it
+	err  error
+	done *sync.WaitGroup
 	wake []string
 	new  []runs.Event
 }
 
-// groupSize is how many writes of the lane of events share a commit at most: as many as the windows of a thousand runs that end on one beat.
+// end says what has become of it.
+func (m *member) end(err error) {
+	m.err = err
+	m.done.Done()
+}
+
+// groupSize is from how many writes of the lane of events on a commit takes no more: as many as the windows of a thousand runs that end on one beat.
 const groupSize = 512
 
 // write hands a member to the writer and waits for its commit.
 func (l *liteDB) write(ctx context.Context, ln lane, do func(*tx) error) error {
-	m := &member{ctx: ctx, lane: ln, do: do, done: make(chan error, 1)}
+	var done sync.WaitGroup
+	done.Add(1)
+	m := &member{ctx: ctx, lane: ln, do: do, done: &done}
+	if err := l.handIn(ctx, m); err != nil {
+		return err
+	}
+	done.Wait() // what was handed in is done: the caller must know whether
+	return m.err
+}
+
+func (l *liteDB) handIn(ctx context.Context, m *member) error {
 	to := l.events
-	if ln == laneBulk {
+	if m.lane == laneBulk {
 		to = l.bulk
 	}
 	l.closing.RLock()
+	defer l.closing.RUnlock()
 	if l.closed || l.writer == nil {
-		l.closing.RUnlock()
 		return errBusy
 	}
 	select {
 	case to <- m:
-		l.closing.RUnlock()
+		return nil
 	case <-ctx.Done():
-		l.closing.RUnlock()
 		return ctx.Err()
 	}
-	return <-m.done // what was handed in is done: the caller must know whether
+}
+
+// writeAll hands in members together: they come into one group.
+func (l *liteDB) writeAll(ln lane, n int, do func(i int) (context.Context, func(*tx) error), done func(i int, err error)) {
+	var all sync.WaitGroup
+	all.Add(n)
+	members := make([]member, n)
+	for i := range members {
+		ctx, do := do(i)
+		members[i] = member{ctx: ctx, lane: ln, do: do, done: &all}
+		if i > 0 {
+			members[i-1].next = &members[i]
+		}
+	}
+	if err := l.handIn(context.Background(), &members[0]); err != nil {
+		for i := range members {
+			done(i, err)
+		}
+		return
+	}
+	all.Wait()
+	for i := range members {
+		done(i, members[i].err)
+	}
+}
+
+// with adds a member, and those that were handed in with it, to a group.
+func with(group []*member, m *member) []*member {
+	for ; m != nil; m = m.next {
+		group = append(group, m)
+	}
+	return group
 }
 
 // run is the writer: it takes what waits, events first, and commits it as one group.
@@ -49,17 +98,27 @@ func (l *liteDB) run() {
 	group := make([]*member, 0, groupSize)
 	more := gathering{timer: time.NewTimer(0)}
 	var bulk *member // came while events were gathered
+	idle := time.NewTimer(intakeAge)
+	defer l.shelveAll()
 	for {
 		group = l.waiting(group[:0])
 		if len(group) == 0 && bulk != nil {
 			group, bulk = append(group, bulk), nil
 		}
 		if len(group) == 0 {
+			if !l.intake.empty() {
+				idle.Reset(intakeAge)
+			}
 			select {
 			case m := <-l.events:
-				group = append(group, m)
+				group = with(group, m)
 			case m := <-l.bulk:
 				group = append(group, m)
+			case <-idle.C: // nobody writes any more, and something waits to be shelved
+				if !l.intake.empty() {
+					l.commit(nil)
+				}
+				continue
 			case <-l.stop:
 				return
 			}
@@ -77,7 +136,7 @@ func (l *liteDB) waiting(group []*member) []*member {
 	for len(group) < groupSize {
 		select {
 		case m := <-l.events:
-			group = append(group, m)
+			group = with(group, m)
 		default:
 			return group
 		}
@@ -120,7 +179,7 @@ func (l *liteDB) gather(group []*member, g *gathering) (_ []*member, bulk *membe
 	for len(group) < groupSize {
 		select {
 		case m := <-l.events:
-			group = append(group, m)
+			group = with(group, m)
 			if m.lane != laneLog {
 				return group, nil
 			}
@@ -168,7 +227,7 @@ func (l *liteDB) commit(group []*member) {
 			l.recent.add(m.new)
 			wake = append(wake, m.wake...)
 		}
-		m.done <- errs[i]
+		m.end(errs[i])
 	}
 	if len(wake) > 0 {
 		l.bus.Publish(wake...)
@@ -201,15 +260,27 @@ func (l *liteDB) transact(group []*member, errs []error, savepoints bool) error 
 	if err == nil && !savepoints && together.write(ctx, c) != nil {
 		err = errRepeat
 	}
-	if err == nil && len(group) == 1 && errs[0] != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself
-	} else if err == nil {
-		_, err = c.exec(ctx, "COMMIT")
+	nothing := err == nil && len(group) == 1 && errs[0] != nil
+	now := time.Now()
+	if err == nil && !nothing {
+		if err = l.intake.write(ctx, c, now); err == nil {
+			_, err = c.exec(ctx, "COMMIT")
+		}
 	}
-	if err != nil {
-		c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be no transaction any more; the error is told to all members
+	if err != nil || nothing {
+		c.exec(ctx, "ROLLBACK") //nolint:errcheck // a full disk rolls back by itself; the error is told to all members
 	}
+	l.intake.done(err == nil && !nothing, now)
 	return err
+}
+
+// shelveAll leaves nothing in the intake of a store that is closed. What fails here is done when it is opened again.
+func (l *liteDB) shelveAll() {
+	if !l.intake.empty() {
+		var done sync.WaitGroup
+		done.Add(1)
+		l.commit([]*member{{ctx: context.Background(), lane: laneBulk, do: (*tx).shelveAll, done: &done}})
+	}
 }
 
 // onlyLogs tells whether a group has nothing but appends, which are refused before they write anything. They need no savepoints, and
@@ -234,9 +305,12 @@ func (l *liteDB) member(ctx context.Context, m *member, savepoint bool, together
 			return nil, err
 		}
 	}
-	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro(), recent: l.recent, late: together}
+	t := &tx{ctx: ctx, q: c, now: time.Now().UnixMicro(), recent: l.recent, late: together, intake: l.intake}
 	if its = guarded(m.do, t); its == nil {
 		m.wake, m.new = t.wake, t.new
+		if t.opens != nil {
+			l.intake.opening[t.opens.run] = t.opens
+		}
 	}
 	if !savepoint {
 		return its, nil
@@ -245,6 +319,7 @@ func (l *liteDB) member(ctx context.Context, m *member, savepoint bool, together
 		if _, err := c.exec(ctx, "ROLLBACK TO member"); err != nil {
 			return its, err // a full disk rolls everything back by itself
 		}
+		l.intake.undo(t)
 	}
 	_, broken = c.exec(ctx, "RELEASE member")
 	return its, broken

@@ -32,12 +32,17 @@ type pgDB struct {
 	recent *recent
 }
 
+// idleInTransaction is after how long PostgreSQL ends a transaction whose process stands still (it is paused, or its machine is gone), in ms: less than
+// a lease holds, so that its locks keep nobody from taking its runs over. Ours never think that long between two statements.
+const idleInTransaction = "6000"
+
 func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	cfg, err := pgxpool.ParseConfig(o.DatabaseURL)
 	if err != nil {
 		return fmt.Errorf("read DATABASE_URL: %w", err)
 	}
 	cfg.MaxConns = max(cfg.MaxConns, 8)
+	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = idleInTransaction
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("open PostgreSQL: %w", err)
@@ -85,6 +90,17 @@ func (p *pgDB) write(ctx context.Context, _ lane, do func(*tx) error) error {
 	return p.try(ctx, nil, do, func() bool { return true })
 }
 
+func (p *pgDB) writeAll(l lane, n int, do func(i int) (context.Context, func(*tx) error), done func(i int, err error)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			ctx, do := do(i)
+			done(i, p.write(ctx, l, do))
+		})
+	}
+	all.Wait()
+}
+
 // retries of a transaction that was rolled back only because of others, or of its connection.
 const retries = 5
 
@@ -124,10 +140,10 @@ func (p *pgDB) in(ctx context.Context, o *sql.TxOptions, do func(*tx) error) (un
 	return false, nil
 }
 
-// isRepeatable tells a serialization failure or a deadlock.
+// isRepeatable tells a serialization failure, a deadlock, or a transaction that was ended because we stood still.
 func isRepeatable(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == "40001" || e.Code == "40P01")
+	return ok && (e.Code == "40001" || e.Code == "40P01" || e.Code == "25P03")
 }
 
 // isBroken tells that the connection is gone: the server stops, ended it, or the network did.
@@ -189,6 +205,7 @@ type pgBus struct {
 	local *runs.LocalBus // hears of this process' own commits at once, and of others' by LISTEN
 	pool  *pgxpool.Pool
 	log   *slog.Logger
+	live  *liveBus
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 
@@ -206,12 +223,16 @@ const (
 func newPGBus(pool *pgxpool.Pool, log *slog.Logger) *pgBus {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &pgBus{local: runs.NewBus(), pool: pool, log: log, stop: stop, pending: map[string]bool{}, kick: make(chan struct{}, 1)}
+	b.live = &liveBus{kick: b.ring, hears: map[int]func([]byte){}}
 	b.done.Go(func() { b.listen(ctx) })
 	b.done.Go(func() { b.notify(ctx) })
 	return b
 }
 
 func (b *pgBus) close() {
+	last, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	b.say(last) // that all who were here have gone
 	b.stop()
 	b.done.Wait()
 }
@@ -224,6 +245,11 @@ func (b *pgBus) Publish(runIDs ...string) {
 		b.pending[id] = true
 	}
 	b.mu.Unlock()
+	b.ring()
+}
+
+// ring lets notify look.
+func (b *pgBus) ring() {
 	select {
 	case b.kick <- struct{}{}:
 	default:
@@ -246,10 +272,23 @@ func (b *pgBus) notify(ctx context.Context) {
 				break
 			}
 		}
+		b.say(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(notifyWindow):
+		}
+	}
+}
+
+// say sends what members of rooms tell those on other replicas.
+func (b *pgBus) say(ctx context.Context) {
+	for words := b.live.take(); words != ""; words = b.live.take() {
+		if _, err := b.pool.Exec(ctx, "SELECT pg_notify($1, $2)", liveChannel, words); err != nil {
+			if ctx.Err() == nil {
+				b.log.Warn("tell other replicas who is there; they ask again", "error", err)
+			}
+			return
 		}
 	}
 }
@@ -293,13 +332,17 @@ func (b *pgBus) hear(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it is given up anyway
-	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+channel+"; LISTEN "+liveChannel); err != nil {
 		return err
 	}
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
 			return err
+		}
+		if n.Channel == liveChannel {
+			b.live.hear(n.Payload)
+			continue
 		}
 		b.local.Publish(strings.Fields(n.Payload)...)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"byline/internal/fault"
+	"byline/internal/ident"
 	"byline/internal/runs"
 	"byline/internal/store"
 	"byline/internal/store/storetest"
@@ -60,6 +61,52 @@ func TestLeaseRunsOut(t *testing.T) {
 }
 
 // Connections are ended under writers: what was acknowledged is there once, the others are told that the database was away.
+// A replica that stands still in the midst of a transaction does not keep what it has locked: another one takes its run over, and the transaction
+// is done again when it goes on.
+func TestLocksOfAPausedReplica(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), store.Options{DatabaseURL: storetest.Schema(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	id := queued(t, s, 1, "")[0]
+	claimed(t, s, "paused")
+	if err := s.Damage(t.Context(), `UPDATE run SET lease_until = 1`); err != nil {
+		t.Fatal(err)
+	}
+	locked, goOn := make(chan struct{}, 9), make(chan struct{})
+	resume := sync.OnceFunc(func() { close(goOn) })
+	defer resume()
+	wrote := make(chan error, 1)
+	go func() {
+		wrote <- s.Write(t.Context(), `UPDATE run SET failures = failures + 1`, func() error {
+			locked <- struct{}{}
+			<-goOn
+			return nil
+		})
+	}()
+	<-locked
+	began := time.Now()
+	for ok := false; !ok; {
+		var r runs.Run
+		if r, _, ok, err = s.Claim(t.Context(), "two", generate); err != nil || ok && r.ID != id {
+			t.Fatalf("%v %+v", err, r)
+		}
+		if took := time.Since(began); took > 9*time.Second {
+			t.Fatalf("nobody takes it over after %v", took)
+		}
+		time.Sleep(100 * time.Millisecond) // real locks of a real server
+	}
+	resume()
+	if err := <-wrote; err != nil {
+		t.Errorf("the transaction is not done again: %v", err)
+	}
+	if r, err := s.Run(t.Context(), ident.Local, id); err != nil || r.Failures != 1 {
+		t.Errorf("%v %+v", err, r)
+	}
+}
+
 func TestEndedConnections(t *testing.T) {
 	url := storetest.Schema(t)
 	s, err := store.Open(t.Context(), store.Options{DatabaseURL: url})

@@ -96,6 +96,13 @@ func (r *recent) after(runID string, seq int64, limit int) (list []runs.Event) {
 	return list[:min(len(list), limit)]
 }
 
+// drop forgets the events of a run.
+func (r *recent) drop(runID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.last, runID)
+}
+
 // head is a guess of a run's last seq.
 func (r *recent) head(runID string) (seq int64, ok bool) {
 	r.mu.Lock()

@@ -99,6 +99,9 @@ func (s *Store) Claim(ctx context.Context, owner string, kinds []runs.Kind) (r r
 		if free, err := t.sessionFree(r); err != nil || !free {
 			return err
 		}
+		if r.LastSeq, err = t.shelved(r); err != nil {
+			return err
+		}
 		if r.Status == runs.Waiting { // nobody answered in time
 			if err := t.resolve(r, runs.Reply{Expired: true}); err != nil {
 				return err
@@ -215,6 +218,16 @@ func (s *Store) Append(ctx context.Context, l runs.Lease, events ...runs.NewEven
 		return err
 	})
 	return last, err
+}
+
+// AppendAll meets runs.Queue.
+func (s *Store) AppendAll(list []runs.Joined, done func(i int, err error)) {
+	s.writeAll(laneLog, len(list), func(i int) (context.Context, func(*tx) error) {
+		return list[i].Ctx, func(t *tx) error {
+			_, err := t.appendHeld(list[i].Lease, []runs.NewEvent{{Type: runs.EventToken, Data: list[i].Token}})
+			return err
+		}
+	}, done)
 }
 
 // SaveStep meets runs.Queue.
@@ -385,6 +398,9 @@ func (s *Store) Cancel(ctx context.Context, ws ident.Workspace, id string) (r ru
 
 // cancelRun ends a run if it has not ended. The fence that it raises stops its worker.
 func (t *tx) cancelRun(id string) error {
+	if err := t.shelve(id); err != nil {
+		return err
+	}
 	var status runs.Status
 	var last int64
 	var session string
@@ -485,6 +501,9 @@ func (s *Store) Run(ctx context.Context, ws ident.Workspace, id string) (r runs.
 		r, err = t.run(ws, id)
 		return err
 	})
+	if err == nil {
+		r.LastSeq = s.lastSeq(id, r.LastSeq)
+	}
 	return r, err
 }
 
@@ -508,5 +527,8 @@ func (s *Store) Runs(ctx context.Context, ws ident.Workspace, f runs.Filter) (li
 		list, total, err = page(t, p)
 		return err
 	})
+	for i := range list {
+		list[i].LastSeq = s.lastSeq(list[i].ID, list[i].LastSeq)
+	}
 	return list, total, err
 }

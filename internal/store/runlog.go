@@ -22,13 +22,27 @@ func scanEvent(row scanner) (e runs.Event, err error) {
 
 // Events meets runs.Log.
 func (s *Store) Events(ctx context.Context, runID string, after int64, limit int) (events []runs.Event, err error) {
-	if events = s.recent.after(runID, after, limit); events != nil {
-		return events, nil
+	var fresh []runs.Event // before the database is asked: what is shelved meanwhile is seen twice, not never
+	if s.intake != nil {
+		whole := false
+		if fresh, whole = s.intake.behind(runID, after, limit); whole {
+			return fresh, nil
+		}
 	}
-	err = s.peek(ctx, func(t *tx) error {
-		events, err = all(t, scanEvent, eventsQuery+` ORDER BY seq LIMIT ?`, runID, after, limit)
-		return err
-	})
+	if events = s.recent.after(runID, after, limit); events == nil {
+		err = s.peek(ctx, func(t *tx) error {
+			events, err = all(t, scanEvent, eventsQuery+` ORDER BY seq LIMIT ?`, runID, after, limit)
+			return err
+		})
+	}
+	if n := len(events); n > 0 {
+		after = events[n-1].Seq
+	}
+	for _, e := range fresh {
+		if err == nil && len(events) < limit && e.Seq == after+1 {
+			events, after = append(events, e), e.Seq
+		}
+	}
 	return events, err
 }
 
@@ -39,6 +53,14 @@ func (s *Store) Outline(ctx context.Context, runID string) (events []runs.Event,
 		return err
 	})
 	return events, err
+}
+
+// lastSeq is a run's last seq, where its row has one.
+func (s *Store) lastSeq(runID string, row int64) int64 {
+	if s.intake == nil {
+		return row
+	}
+	return max(row, s.intake.head(runID))
 }
 
 // Heads meets runs.Log.
@@ -57,6 +79,7 @@ func (s *Store) Heads(ctx context.Context, runIDs []string) (map[string]runs.Hea
 				if err := rows.Scan(&id, &h.LastSeq, &h.Status); err != nil {
 					return err
 				}
+				h.LastSeq = s.lastSeq(id, h.LastSeq)
 				heads[id] = h
 			}
 			return rows.Err()

@@ -6,10 +6,7 @@ import (
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/runs"
-	"byline/internal/session"
 )
-
-var _ session.Log = (*Store)(nil)
 
 const sessionNoun = "session"
 
@@ -42,7 +39,7 @@ const sessionEvents = `SELECT * FROM (SELECT run_id, seq, session_id, session_se
 	UNION ALL SELECT * FROM (SELECT '' AS run_id, seq, session_id, seq AS session_seq, at, type, data FROM session_event WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?) s
 	ORDER BY 4 LIMIT ?`
 
-// SessionEvents meets session.Log.
+// SessionEvents meets runs.Log.
 func (s *Store) SessionEvents(ctx context.Context, ws ident.Workspace, sessionID string, after int64, limit int) (events []runs.Event, err error) {
 	err = s.read(ctx, func(t *tx) error {
 		if _, err := t.sessionHead(ws, sessionID); err != nil {
@@ -54,7 +51,7 @@ func (s *Store) SessionEvents(ctx context.Context, ws ident.Workspace, sessionID
 	return events, err
 }
 
-// SessionHead meets session.Log.
+// SessionHead meets runs.Log.
 func (s *Store) SessionHead(ctx context.Context, ws ident.Workspace, sessionID string) (last int64, err error) {
 	err = s.peek(ctx, func(t *tx) error {
 		last, err = t.sessionHead(ws, sessionID)
@@ -68,7 +65,7 @@ func (t *tx) sessionHead(ws ident.Workspace, sessionID string) (last int64, err 
 	return last, missing(err, sessionNoun)
 }
 
-// SessionHeads meets session.Log.
+// SessionHeads meets runs.Log.
 func (s *Store) SessionHeads(ctx context.Context, sessionIDs []string) (map[string]int64, error) {
 	type head struct {
 		id   string

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"math"
 
@@ -153,18 +154,25 @@ func unpackVector(b []byte) []float32 {
 // Vectors meets search.Store.
 func (s *Store) Vectors(ctx context.Context, space string, passageIDs []string) (map[string][]float32, error) {
 	type row struct {
-		id   string
-		data []byte
+		id     string
+		values []float32
 	}
+	var data sql.RawBytes // one for all: it is copied only once, into floats
 	scan := func(s scanner) (r row, err error) {
-		err = s.Scan(&r.id, &r.data)
+		if err = s.Scan(&r.id, &data); err == nil {
+			r.values = unpackVector(data)
+		}
 		return r, err
 	}
 	found := make(map[string][]float32, len(passageIDs))
 	err := s.peek(ctx, func(t *tx) error {
 		return eachPart(passageIDs, func(part []string) error {
-			return each(t, scan, func(r row) { found[r.id] = unpackVector(r.data) },
-				`SELECT passage_id, data FROM vector WHERE space = ? AND passage_id IN (`+marks(len(part))+`)`, args(part, space)...)
+			list := args(part, space)
+			for len(list)%8 != 1 { // few lengths, so that the statement is known already
+				list = append(list, part[len(part)-1])
+			}
+			return each(t, scan, func(r row) { found[r.id] = r.values },
+				`SELECT passage_id, data FROM vector WHERE space = ? AND passage_id IN (`+marks(len(list)-1)+`)`, list...)
 		})
 	})
 	return found, err

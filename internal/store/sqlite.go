@@ -22,11 +22,12 @@ import (
 type liteDB struct {
 	path    string
 	db      *sql.DB
-	readers chan *liteConn
+	readers *readers
 	writer  *liteConn
 	bus     *runs.LocalBus
 	recent  *recent
 	late    late // of the writer
+	intake  *intake
 
 	changes      atomic.Int64 // commits that changed documents
 	reindexed    atomic.Int64 // commits that changed the index
@@ -63,14 +64,11 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	n := max(4, runtime.GOMAXPROCS(0)*2)
 	db.SetMaxOpenConns(n + 3) // readers, the writer, who moves the log, sweeps
 	db.SetMaxIdleConns(n + 3)
-	l := &liteDB{path: o.Path, db: db, readOnly: o.ReadOnly, readers: make(chan *liteConn, n), bus: runs.NewBus(), recent: &s.recent, events: make(chan *member, groupSize), bulk: make(chan *member),
+	l := &liteDB{path: o.Path, db: db, readOnly: o.ReadOnly, readers: newReaders(n), bus: runs.NewBus(), recent: &s.recent, events: make(chan *member, groupSize), bulk: make(chan *member),
 		stop: make(chan struct{}), committed: make(chan struct{}, 1)}
 	s.backend, s.bus = l, l.bus
 	if err := migrate(ctx, db, false, o.ReadOnly); err != nil {
 		return errors.Join(err, db.Close())
-	}
-	for range n { // connections are made when they are first needed
-		l.readers <- &liteConn{}
 	}
 	if o.ReadOnly {
 		return nil
@@ -83,12 +81,54 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if err == nil {
 		_, err = l.writer.exec(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", walEnd))
 	}
+	if err == nil {
+		l.intake = newIntake(l.recent)
+		s.intake = l.intake
+		err = l.intake.restore(ctx, l.writer)
+	}
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
 	l.loops.Go(l.run)
 	l.loops.Go(l.moveLog)
 	return nil
+}
+
+// readers are connections that nobody reads with now. The one used last is taken first: its pages and statements are in memory, and
+// those that are seldom needed have few.
+type readers struct {
+	free chan struct{} // a place for each of idle
+
+	mu   sync.Mutex
+	idle []*liteConn
+}
+
+func newReaders(n int) *readers {
+	r := &readers{free: make(chan struct{}, n)}
+	for range n { // connections are made when they are first needed
+		r.give(&liteConn{})
+	}
+	return r
+}
+
+func (r *readers) take(ctx context.Context) (*liteConn, error) {
+	select {
+	case <-r.free:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.idle[len(r.idle)-1]
+	r.idle = r.idle[:len(r.idle)-1]
+	return c, nil
+}
+
+func (r *readers) give(c *liteConn) {
+	r.mu.Lock()
+	r.idle = append(r.idle, c)
+	r.mu.Unlock()
+	r.free <- struct{}{}
 }
 
 func (c *liteConn) open(ctx context.Context, db *sql.DB) error {
@@ -164,13 +204,11 @@ func (l *liteDB) read(ctx context.Context, do func(*tx) error) error {
 
 // peek is read without a transaction of its own.
 func (l *liteDB) peek(ctx context.Context, do func(*tx) error) error {
-	var c *liteConn
-	select {
-	case c = <-l.readers:
-	case <-ctx.Done():
-		return ctx.Err()
+	c, err := l.readers.take(ctx)
+	if err != nil {
+		return err
 	}
-	defer func() { l.readers <- c }()
+	defer l.readers.give(c)
 	if err := c.open(ctx, l.db); err != nil {
 		return err
 	}
@@ -228,9 +266,11 @@ func (l *liteDB) close() error {
 	for { // what was handed in and not taken: nobody may wait forever
 		select {
 		case m := <-l.events:
-			m.done <- errBusy
+			for _, m := range with(nil, m) {
+				m.end(errBusy)
+			}
 		case m := <-l.bulk:
-			m.done <- errBusy
+			m.end(errBusy)
 		default:
 			return l.db.Close()
 		}

@@ -212,6 +212,9 @@ func (s *Store) purgeRuns(ctx context.Context, ids []string, whole bool) error {
 		for after, more := int64(0), true; more && err == nil; {
 			var next int64
 			err = s.write(ctx, laneBulk, func(t *tx) (err error) {
+				if err := t.shelveAll(); err != nil { // a row of the intake has tokens of many runs
+					return err
+				}
 				next, more, err = t.purgeEvents(id, after, whole)
 				return err
 			})
@@ -327,11 +330,11 @@ func (s *Store) SweepOrphans(ctx context.Context) error {
 	return err
 }
 
-// sweepExpired removes what is a day over: refresh tokens that ran out (until then a reuse of one still is noticed), and
-// keys of requests that nobody repeats any more.
+// sweepExpired removes what is a day over: refresh tokens that ran out (until then a reuse of one still is noticed), keys of
+// requests that nobody repeats any more, and tickets that nobody used.
 func (s *Store) sweepExpired(ctx context.Context) error {
 	before := micros(time.Now().Add(-24 * time.Hour))
-	for _, over := range []string{`refresh_token WHERE expires_at < ?`, `idempotency WHERE created_at < ?`} {
+	for _, over := range []string{`refresh_token WHERE expires_at < ?`, `idempotency WHERE created_at < ?`, `stream_ticket WHERE expires_at < ?`} {
 		old, err := readAll(ctx, s, scanFlag, `SELECT 1 FROM `+over+` LIMIT 1`, before)
 		if err != nil {
 			return err

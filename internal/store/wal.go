@@ -14,7 +14,7 @@ import (
 const (
 	walFrom = 4000
 	walStep = 200
-	walEnd = 6000
+	walEnd  = 6000
 	walLook = 50 * time.Millisecond
 )
 

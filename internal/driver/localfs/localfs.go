@@ -20,6 +20,7 @@ import (
 // after the bytes are on the disk, so that a kill leaves no half of a file where readers look.
 type Store struct {
 	blobs, staged string
+	shared        bool
 }
 
 // orphanAge spares blobs whose row is about to be written.
@@ -34,6 +35,15 @@ func Open(dir string) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// OpenShared is Open for a directory that other processes write to, too.
+func OpenShared(dir string) (*Store, error) {
+	s, err := Open(dir)
+	if err == nil {
+		s.shared = true
+	}
+	return s, err
 }
 
 // The last characters of a ULID are its random ones: they spread the files over the folders.
@@ -132,15 +142,20 @@ func (s *Store) Delete(_ context.Context, key string) error {
 	return nil
 }
 
-// Sweep removes all that is staged (the directory belongs to this process, which has just started) and old blobs that
-// nobody knows.
+// Sweep removes all that is staged (the directory belongs to this process, which has just started; in a shared one, what nobody has
+// written to for an hour) and old blobs that nobody knows.
 func (s *Store) Sweep(ctx context.Context, keep func(string) (bool, error)) (removed int, err error) {
 	left, err := os.ReadDir(s.staged)
 	if err != nil {
 		return 0, fmt.Errorf("list staged blobs: %w", err)
 	}
 	for _, e := range left {
-		if err := os.Remove(filepath.Join(s.staged, e.Name())); err != nil {
+		if s.shared {
+			if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < orphanAge {
+				continue // committed meanwhile, or perhaps under way elsewhere
+			}
+		}
+		if err := os.Remove(filepath.Join(s.staged, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return removed, fmt.Errorf("remove staged blob: %w", err)
 		}
 		removed++

@@ -161,12 +161,48 @@ func TestSweepTakesOldOrphansOnly(t *testing.T) {
 	}
 }
 
+// In a directory of several servers, the start of one leaves alone what another is receiving.
+func TestSweepOfASharedDirectory(t *testing.T) {
+	dir := t.TempDir()
+	s, err := localfs.OpenShared(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := s.Stage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ago := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "staged", old.Key()), ago, ago); err != nil {
+		t.Fatal(err)
+	}
+	underWay, err := s.Stage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Sweep(t.Context(), func(string) (bool, error) { return true, nil }); err != nil || n != 1 {
+		t.Errorf("swept %d: %v", n, err)
+	}
+	if _, err := io.WriteString(underWay, "whole"); err != nil {
+		t.Fatal(err)
+	}
+	if err := underWay.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(t, s, underWay.Key()); err != nil || got != "whole" {
+		t.Errorf("%q %v", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "staged", old.Key())); err == nil {
+		t.Error("what was staged two hours ago is there")
+	}
+}
+
 func TestDirectoryThatCannotBe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := localfs.Open(filepath.Join(file, "data")); err == nil {
+	if _, err := localfs.OpenShared(filepath.Join(file, "data")); err == nil {
 		t.Error("opened below a file")
 	}
 }

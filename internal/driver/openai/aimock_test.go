@@ -2,6 +2,7 @@ package openai_test
 
 import (
 	"crypto/rand"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	neturl "net/url"
@@ -80,7 +81,7 @@ func TestAimock(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := rand.Text()
-		named := httptest.NewServer(&httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		named := httptest.NewServer(&httputil.ReverseProxy{Transport: &http.Transport{}, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&neturl.URL{Scheme: to.Scheme, Host: to.Host})
 			r.Out.Header.Set("X-Test-Id", name)
 		}})

@@ -28,13 +28,6 @@ func Analyze(text, lang string) []Token {
 	return analyze(text, lang, false)
 }
 
-// AppendTokens is Analyze that adds to a list, whose room is used again from passage to passage.
-func AppendTokens(list []Token, text, lang string) []Token {
-	a := analysis{text: text, lang: baseLanguage(lang), tokens: list}
-	a.walk()
-	return a.tokens
-}
-
 func analyze(text, lang string, query bool) []Token {
 	a := analysis{text: text, lang: baseLanguage(lang), query: query}
 	a.tokens = make([]Token, 0, len(text)/6+4)
@@ -50,6 +43,9 @@ type analysis struct {
 	tokens []Token
 	pos    int
 
+	counts   *Builder // takes the terms in the place of tokens
+	language uint16   // its vocabulary's number of lang
+
 	current  run // being collected
 	wordEnd  int // where the last alphabetic run ended: a particle may follow at once
 	prepared normalized
@@ -62,11 +58,64 @@ type run struct {
 	joined     bool   // a single connector follows at end, and the run goes on if a word comes next
 }
 
-// walk goes over the words of Unicode's segmentation and puts those together that are one code or address, or one run of bigrams.
+// walk goes over the text. Words of ASCII letters that stand alone, as most do, are taken as they are.
 func (a *analysis) walk() {
 	a.wordEnd = -1
-	for it := words.FromString(a.text); it.Next(); {
-		a.segment(it.Start(), it.End())
+	for at := 0; at < len(a.text); {
+		switch c := a.text[at]; {
+		case isASCIISpace(c) && a.beforeASCII(at), (c == '(' || c == '"') && a.beforeASCII(at):
+			at++
+			continue
+		case isASCIILetter(c):
+			if end := a.plainWord(at); end > 0 {
+				at = end
+				continue
+			}
+		}
+		end := at + 1
+		for end < len(a.text) && !(isASCIISpace(a.text[end]) && a.beforeASCII(end)) {
+			end++
+		}
+		a.segments(at, end)
+		at = end
+	}
+}
+
+func isASCIISpace(c byte) bool { return c == ' ' || c == '\n' }
+
+// beforeASCII tells whether what follows the byte at i does not belong to it, as a mark might.
+func (a *analysis) beforeASCII(i int) bool {
+	return i+1 == len(a.text) || a.text[i+1] < utf8.RuneSelf
+}
+
+// plainWord takes a word of ASCII letters with white space, a sign and white space, or nothing behind it. It gives its end, or that
+// of the sign; 0 when it is something else, or camelCase. The run before it has ended.
+func (a *analysis) plainWord(at int) int {
+	text, end := a.text, at+1
+	for end < len(text) && isLower(text[end]) {
+		end++
+	}
+	after := end
+	if after < len(text) {
+		switch text[after] {
+		case '.', ',', ';', ':', '!', '?', ')', '"':
+			after++
+		}
+	}
+	if after < len(text) && !isASCIISpace(text[after]) {
+		return 0
+	}
+	a.prepared = normalized{s: text[at:end], base: at}
+	a.word(0, end-at, latin)
+	a.wordEnd = end
+	return after
+}
+
+// segments goes over the words of a part of the text by Unicode's segmentation, and puts those together that are one code or address, or
+// one run of bigrams.
+func (a *analysis) segments(start, end int) {
+	for it := words.FromString(a.text[start:end]); it.Next(); {
+		a.segment(start+it.Start(), start+it.End())
 	}
 	a.flush()
 }
@@ -155,15 +204,24 @@ func (a *analysis) flush() {
 
 // emit adds a token of normalized bytes i to j of the prepared run; the term is already what it should be.
 func (a *analysis) emit(term string, i, j, pos int) {
-	if len(term) > maxTerm {
-		n := maxTerm
-		for !utf8.RuneStart(term[n]) {
-			n--
-		}
-		term = strings.Clone(term[:n])
+	if a.counts != nil {
+		a.counts.tally(a.counts.vocabulary.term(cutTerm(term)))
+		return
 	}
 	start, end := a.prepared.span(i, j)
-	a.tokens = append(a.tokens, Token{Term: term, Start: start, End: end, Pos: pos})
+	a.tokens = append(a.tokens, Token{Term: cutTerm(term), Start: start, End: end, Pos: pos})
+}
+
+// cutTerm is the beginning of a term that is too long.
+func cutTerm(term string) string {
+	if len(term) <= maxTerm {
+		return term
+	}
+	n := maxTerm
+	for !utf8.RuneStart(term[n]) {
+		n--
+	}
+	return strings.Clone(term[:n])
 }
 
 // normalized is a run in NFKC, without invisible format characters, with the way back to the original.

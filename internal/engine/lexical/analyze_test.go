@@ -1,10 +1,15 @@
 package lexical_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -76,20 +81,6 @@ func TestAnalyze(t *testing.T) {
 				t.Errorf("%q in %s (-want +got):\n%s", row.text, row.lang, d)
 			}
 		})
-	}
-}
-
-// A list that tokens are added to changes nothing of them.
-func TestAppendTokens(t *testing.T) {
-	var list []lexical.Token
-	for _, text := range []string{"The running dogs of ERR-1042", "", "도서관에서 v1.61.1"} {
-		want := append(slices.Clone(list), lexical.Analyze(text, "en")...)
-		if list = lexical.AppendTokens(list, text, "en"); !slices.Equal(list, want) {
-			t.Errorf("%q: got %v, want %v", text, list, want)
-		}
-	}
-	if len(list) < 6 {
-		t.Errorf("only %v", list)
 	}
 }
 
@@ -230,8 +221,73 @@ func TestDetectLanguage(t *testing.T) {
 	}
 }
 
+// plainLanguage is the language with most stop words in a text of Latin letters, counted plainly.
+func plainLanguage(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r != '\'' && !unicode.IsLetter(r) })
+	count := map[string]int{}
+	for _, w := range words {
+		for lang, set := range lexical.StopWords() {
+			if lang != "ru" && set[strings.ToLower(w)] {
+				count[lang]++
+			}
+		}
+	}
+	best, first, second := "", 0, 0
+	for lang, n := range count {
+		if n > first {
+			best, first, second = lang, n, first
+		} else if n > second {
+			second = n
+		}
+	}
+	if first == second || first*20 < len(words) {
+		return ""
+	}
+	return best
+}
+
+func TestDetectLanguageByStopWords(t *testing.T) {
+	if n := len(lexical.StopWords()); n >= 64 {
+		t.Fatalf("%d languages are more than a set of bits has", n)
+	}
+	var lists [][]string
+	for _, lang := range slices.Sorted(maps.Keys(lexical.StopWords())) {
+		if lang != "ru" {
+			lists = append(lists, slices.Sorted(maps.Keys(lexical.StopWords()[lang])))
+		}
+	}
+	noise := strings.Fields("index Überraschungseffekt l'été donaudampfschifffahrtsgesellschaft o'clock x1y ' 42 \xff snake_case İstanbul")
+	found := map[string]int{}
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 5000 {
+		mine, other := lists[rng.IntN(len(lists))], lists[rng.IntN(len(lists))]
+		var text strings.Builder
+		for range rng.IntN(30) {
+			w := noise[rng.IntN(len(noise))]
+			switch rng.IntN(8) {
+			case 0:
+				w = mine[rng.IntN(len(mine))]
+			case 1:
+				w = strings.ToUpper(mine[rng.IntN(len(mine))])
+			case 2:
+				w = other[rng.IntN(len(other))]
+			}
+			text.WriteString(w + []string{" ", ", ", "-", "\n"}[rng.IntN(4)])
+		}
+		want := plainLanguage(text.String())
+		if got := lexical.DetectLanguage(text.String()); got != want {
+			t.Fatalf("%q: %q, counted plainly %q", text.String(), got, want)
+		}
+		found[want]++
+	}
+	if len(found) < len(lists) {
+		t.Errorf("only %v", found)
+	}
+}
+
 func FuzzAnalyze(f *testing.F) {
-	for _, s := range []string{"The ERR-1042 in v1.61.1", "모델은 API를", "データ ﾃﾞｰﾀ", "e\u0301\u00ad\u200d", "\xff\xfe", "C++ 1,000,000.5", "ŉ ſ İ ẞ ﬃ ㎏ ﷺ", "נ\"ב l'été"} {
+	for _, s := range []string{"The ERR-1042 in v1.61.1", "모델은 API를", "データ ﾃﾞｰﾀ", "e\u0301\u00ad\u200d", "\xff\xfe", "C++ 1,000,000.5", "ŉ ſ İ ẞ ﬃ ㎏ ﷺ", "נ\"ב l'été",
+		"A word, (another one) \"and: camelCase\".\nnext IT US don't e-mail C# word\u0301 \u0301word x\r\ny word. \u200dz API를 API 를"} {
 		for _, lang := range []string{"en", "de", "fr", "tr", "ar", "ko", ""} {
 			f.Add(s, lang)
 		}
@@ -257,6 +313,22 @@ func FuzzAnalyze(f *testing.F) {
 		}
 		if !slices.Equal(tokens, lexical.Analyze(text, lang)) {
 			t.Fatalf("%q is not analysed the same twice", text)
+		}
+		for _, query := range []bool{false, true} {
+			want, got := lexical.AnalyzeBySegments(text, lang, query), lexical.AnalyzeAs(text, lang, query)
+			if !slices.Equal(want, got) {
+				t.Fatalf("%q by segments (-) and with plain words by themselves (+):\n%s", text, gocmp.Diff(want, got))
+			}
+		}
+		read, added := lexical.NewBuilder(), lexical.NewBuilder()
+		for i := range 2 { // the second time the words are known
+			read.Read(text, lang)
+			if err := errors.Join(read.AddRead(id(i), id(9)), added.Add(id(i), id(9), tokens)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(read.Bytes(), added.Bytes()) {
+			t.Fatalf("%q is indexed otherwise when it is read at once", text)
 		}
 		found := map[string]bool{}
 		for _, k := range tokens {

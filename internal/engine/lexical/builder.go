@@ -23,13 +23,26 @@ type Builder struct {
 	groups  []groupRange
 	tokens  uint64
 
-	index    map[string]uint32 // term -> its place in terms
-	terms    []termState
-	postings []termPosting // in the order of passages
-	lists    int           // bytes of the dictionary and the postings, never less than it will be
+	vocabulary *vocabulary
+	places     []uint32 // of the vocabulary's terms in terms, plus one; 0 or beyond its end is a term that has none yet
+	terms      []termState
+	postings   []termPosting // in the order of passages
+	lists      int           // bytes of the dictionary and the postings, never less than it will be
 
-	counts []termCount // of the passage that is looked at
-	mark   uint32      // which passage that is, for termState.mark
+	counts []termCount // of the passage that is read
+	length uint32      // its tokens
+	mark   uint32      // which passage that is, from 1, for termState.mark
+
+	parts parts
+}
+
+// parts is room for what Bytes puts together, which is used again.
+type parts struct {
+	order, starts         []uint32
+	named                 []namedTerm
+	all                   []posting
+	index, dict, postings []byte
+	impacts               []impact
 }
 
 // groupRange is a group's passages, which end where the next range starts.
@@ -54,10 +67,37 @@ const dictBlockOverhead = 4 + 5
 const mostGrowth = 2048
 
 // NewBuilder is an empty segment.
-func NewBuilder() *Builder { return &Builder{index: map[string]uint32{}} }
+func NewBuilder() *Builder { return &Builder{vocabulary: newVocabulary(), mark: 1} }
 
-// Add adds a passage. id and group are ULIDs; passages of one group should be added one after the other.
-func (b *Builder) Add(id, group string, tokens []Token) error {
+// Reset empties the builder. What it remembers of words, and its room, make the next segment cheaper.
+func (b *Builder) Reset() {
+	for _, t := range b.terms {
+		b.places[t.number] = 0
+	}
+	if b.vocabulary.full() {
+		b.vocabulary, b.places = newVocabulary(), nil
+	}
+	b.ids, b.lengths, b.groups, b.terms, b.postings = b.ids[:0], b.lengths[:0], b.groups[:0], b.terms[:0], b.postings[:0]
+	b.longest, b.tokens, b.lists = 0, 0, 0
+	b.Skip()
+}
+
+// Read analyses a text of the passage that is added next, as Analyze does; it may have several.
+func (b *Builder) Read(text, lang string) {
+	a := analysis{text: text, lang: baseLanguage(lang), counts: b}
+	a.language = b.vocabulary.language(a.lang)
+	a.walk()
+}
+
+// Skip forgets what was read.
+func (b *Builder) Skip() { b.counts, b.length, b.mark = b.counts[:0], 0, b.mark+1 }
+
+// ReadFits tells whether what was read can be added without making the segment larger than limit bytes. Everything fits into an empty builder.
+func (b *Builder) ReadFits(limit int) bool { return b.fits(b.counts, b.length, limit) }
+
+// AddRead adds the passage that was read. id and group are ULIDs; passages of one group should be added one after the other.
+func (b *Builder) AddRead(id, group string) error {
+	defer b.Skip()
 	p, err := parseULID(id)
 	if err != nil {
 		return fmt.Errorf("passage id: %w", err)
@@ -66,12 +106,20 @@ func (b *Builder) Add(id, group string, tokens []Token) error {
 	if err != nil {
 		return fmt.Errorf("group id: %w", err)
 	}
-	return b.add(p, g, uint32(len(tokens)), b.count(tokens))
+	return b.add(p, g, b.length, b.counts)
 }
 
-// Fits tells whether a passage can be added without making the segment larger than limit bytes. Everything fits into an empty builder.
+// Add adds a passage of which the tokens are known, see AddRead. What was read is forgotten.
+func (b *Builder) Add(id, group string, tokens []Token) error {
+	b.count(tokens)
+	return b.AddRead(id, group)
+}
+
+// Fits is ReadFits of a passage of which the tokens are known. What was read is forgotten.
 func (b *Builder) Fits(tokens []Token, limit int) bool {
-	return b.fits(b.count(tokens), uint32(len(tokens)), limit)
+	b.count(tokens)
+	defer b.Skip()
+	return b.ReadFits(limit)
 }
 
 // Len is the number of passages.
@@ -84,33 +132,40 @@ func (b *Builder) sizeOf(passages, groups int) int {
 	return headerSize + 20*passages + 24*groups + dictBlockOverhead + padding
 }
 
-// count gives the terms of a passage with their counts.
-func (b *Builder) count(tokens []Token) []termCount {
-	b.counts = b.counts[:0]
-	b.mark++
+// count reads tokens in the place of a text.
+func (b *Builder) count(tokens []Token) {
+	b.Skip()
 	for _, t := range tokens {
-		term := b.intern(t.Term)
-		if s := &b.terms[term]; s.mark == b.mark {
-			b.counts[s.slot].tf++
-		} else {
-			s.mark, s.slot = b.mark, uint32(len(b.counts))
-			b.counts = append(b.counts, termCount{term, 1})
-		}
+		b.tally(b.vocabulary.term(t.Term))
 	}
-	return b.counts
 }
 
-// intern is the number of a term, which costs nothing in the segment before a passage has it.
-func (b *Builder) intern(term string) uint32 {
-	i, ok := b.index[term]
-	if !ok {
-		term = strings.Clone(term)
-		i = uint32(len(b.terms))
-		b.index[term] = i
-		b.terms = append(b.terms, termState{text: term})
+// tally counts an occurrence of a term of the vocabulary in the passage that is read.
+func (b *Builder) tally(number uint32) {
+	b.length++
+	term := b.place(number)
+	if s := &b.terms[term]; s.mark == b.mark {
+		b.counts[s.slot].tf++
+	} else {
+		s.mark, s.slot = b.mark, uint32(len(b.counts))
+		b.counts = append(b.counts, termCount{term, 1})
 	}
-	return i
 }
+
+// place is where a term of the vocabulary is in terms. It costs nothing in the segment before a passage has it.
+func (b *Builder) place(number uint32) uint32 {
+	if n := int(number) + 1; n > len(b.places) {
+		b.places = append(b.places, make([]uint32, max(n, len(b.vocabulary.terms))-len(b.places))...)
+	}
+	if b.places[number] == 0 {
+		b.terms = append(b.terms, termState{number: number, text: uint32(len(b.vocabulary.terms[number]))})
+		b.places[number] = uint32(len(b.terms))
+	}
+	return b.places[number] - 1
+}
+
+// text is a term of terms.
+func (b *Builder) text(term uint32) string { return b.vocabulary.terms[b.terms[term].number] }
 
 func (b *Builder) fits(counts []termCount, length uint32, limit int) bool {
 	if len(b.ids) == 0 {
@@ -123,9 +178,8 @@ func (b *Builder) fits(counts []termCount, length uint32, limit int) bool {
 	size := b.sizeOf(len(b.ids)+1, len(b.groups)+1) + b.lists
 	for _, c := range counts {
 		s := b.terms[c.term]
-		size -= s.size()
 		s.add(posting{uint32(len(b.ids)), c.tf}, longest)
-		size += s.size()
+		size += s.size() - int(s.sized)
 	}
 	return size <= limit
 }
@@ -147,9 +201,10 @@ func (b *Builder) add(id, group ulid, length uint32, counts []termCount) error {
 	for _, c := range counts {
 		p := posting{doc, c.tf}
 		s := &b.terms[c.term]
-		b.lists -= s.size()
 		s.add(p, b.longest)
-		b.lists += s.size()
+		size := s.size()
+		b.lists += size - int(s.sized)
+		s.sized = uint32(size)
 		b.postings = append(b.postings, termPosting{c.term, p})
 	}
 	return nil
@@ -157,7 +212,12 @@ func (b *Builder) add(id, group ulid, length uint32, counts []termCount) error {
 
 // Bytes makes the segment. More passages may be added after it, for another one.
 func (b *Builder) Bytes() []byte {
-	out := make([]byte, headerSize, b.Size())
+	b.order()
+	b.makeLists()
+	p := &b.parts
+	offDict := b.sizeOf(len(b.ids), len(b.groups)) - dictBlockOverhead - padding + len(p.index)
+	offPostings := offDict + len(p.dict)
+	out := make([]byte, headerSize, offPostings+len(p.postings)+padding)
 	for _, id := range b.ids {
 		out = append(out, id[:]...)
 	}
@@ -165,11 +225,7 @@ func (b *Builder) Bytes() []byte {
 		out = binary.LittleEndian.AppendUint32(out, n)
 	}
 	out = b.appendGroups(out)
-	order, lists := b.sorted()
-	index, dict, postings := b.appendLists(order, lists)
-	offDict := len(out) + len(index)
-	offPostings := offDict + len(dict)
-	out = append(append(append(out, index...), dict...), postings...)
+	out = append(append(append(out, p.index...), p.dict...), p.postings...)
 	out = append(out, make([]byte, padding)...)
 
 	le := binary.LittleEndian
@@ -177,10 +233,10 @@ func (b *Builder) Bytes() []byte {
 	le.PutUint32(out[8:], uint32(len(b.ids)))
 	le.PutUint32(out[12:], uint32(len(b.groups)))
 	le.PutUint64(out[16:], b.tokens)
-	le.PutUint32(out[24:], uint32(len(order)))
+	le.PutUint32(out[24:], uint32(len(p.order)))
 	le.PutUint32(out[28:], uint32(offDict))
 	le.PutUint32(out[32:], uint32(offPostings))
-	le.PutUint32(out[36:], uint32(len(postings)))
+	le.PutUint32(out[36:], uint32(len(p.postings)))
 	le.PutUint32(out[4:], crc32.Checksum(out[8:], crc32.MakeTable(crc32.Castagnoli)))
 	return out
 }
@@ -204,57 +260,62 @@ func (b *Builder) appendGroups(out []byte) []byte {
 	return out
 }
 
-// sorted gives the terms that have passages in their order, and the postings of each by number.
-func (b *Builder) sorted() (order []uint32, lists [][]posting) {
-	all := make([]posting, 0, len(b.postings))
-	lists = make([][]posting, len(b.terms))
-	for i, t := range b.terms {
-		if t.df > 0 {
-			order = append(order, uint32(i))
-			all = all[:len(all)+t.df]
-			lists[i] = all[len(all)-t.df : len(all)-t.df : len(all)]
-		}
-	}
-	for _, p := range b.postings {
-		lists[p.term] = append(lists[p.term], p.posting)
-	}
-	b.sortTerms(order)
-	return order, lists
+// namedTerm is a term's place with its first bytes, which decide most comparisons without a look at the term.
+type namedTerm struct {
+	start uint64
+	term  uint32
 }
 
-// sortTerms orders terms by their texts. Their first eight bytes decide most comparisons, without a look at the terms.
-func (b *Builder) sortTerms(order []uint32) {
-	type named struct {
-		start uint64
-		term  uint32
-	}
-	list := make([]named, len(order))
-	for i, n := range order {
+// order puts the postings in the order of terms' places, and finds the order of the terms that have some by their texts.
+func (b *Builder) order() {
+	p := &b.parts
+	p.named = p.named[:0]
+	p.starts = slices.Grow(p.starts[:0], len(b.terms)+1)[:len(b.terms)+1]
+	total := uint32(0)
+	for i, t := range b.terms {
+		p.starts[i] = total
+		if t.df == 0 {
+			continue
+		}
+		total += t.df
 		var start [8]byte
-		copy(start[:], b.terms[n].text)
-		list[i] = named{binary.BigEndian.Uint64(start[:]), n}
+		copy(start[:], b.vocabulary.terms[t.number])
+		p.named = append(p.named, namedTerm{binary.BigEndian.Uint64(start[:]), uint32(i)})
 	}
-	slices.SortFunc(list, func(x, y named) int {
+	p.all = slices.Grow(p.all[:0], int(total))[:total]
+	for _, e := range b.postings {
+		p.all[p.starts[e.term]] = e.posting
+		p.starts[e.term]++ // to where the next one starts
+	}
+	slices.SortFunc(p.named, func(x, y namedTerm) int {
 		if x.start != y.start {
 			return cmp.Compare(x.start, y.start)
 		}
-		return strings.Compare(b.terms[x.term].text, b.terms[y.term].text)
+		return strings.Compare(b.text(x.term), b.text(y.term))
 	})
-	for i, n := range list {
-		order[i] = n.term
+	p.order = p.order[:0]
+	for _, n := range p.named {
+		p.order = append(p.order, n.term)
 	}
 }
 
-// appendLists writes the dictionary: blocks of dictBlock terms, of which the first is whole and the others leave out what they share
+// list is the postings of a term, after order.
+func (b *Builder) list(term uint32) []posting {
+	end := b.parts.starts[term]
+	return b.parts.all[end-b.terms[term].df : end]
+}
+
+// makeLists writes the dictionary: blocks of dictBlock terms, of which the first is whole and the others leave out what they share
 // with the one before, and where each block starts.
 //
 //	uvarint offset of the first term's postings
 //	per term: uvarint shared bytes (not of the first), uvarint length of the rest, the rest, uvarint df, uvarint length of its postings
-func (b *Builder) appendLists(order []uint32, lists [][]posting) (index, dict, postings []byte) {
-	var buf []impact
+func (b *Builder) makeLists() {
+	p := &b.parts
+	index, dict, postings := p.index[:0], p.dict[:0], p.postings[:0]
 	prev := ""
-	for i, n := range order {
-		text := b.terms[n].text
+	for i, n := range p.order {
+		text, list := b.text(n), b.list(n)
 		shared := 0
 		if i%dictBlock == 0 {
 			index = binary.LittleEndian.AppendUint32(index, uint32(len(dict)))
@@ -266,13 +327,13 @@ func (b *Builder) appendLists(order []uint32, lists [][]posting) (index, dict, p
 		dict = binary.AppendUvarint(dict, uint64(len(text)-shared))
 		dict = append(dict, text[shared:]...)
 		before := len(postings)
-		buf = slices.Grow(buf[:0], len(lists[n]))
-		postings = appendPostings(postings, lists[n], b.lengths, buf)
-		dict = binary.AppendUvarint(dict, uint64(len(lists[n])))
+		p.impacts = slices.Grow(p.impacts[:0], len(list))
+		postings = appendPostings(postings, list, b.lengths, p.impacts)
+		dict = binary.AppendUvarint(dict, uint64(len(list)))
 		dict = binary.AppendUvarint(dict, uint64(len(postings)-before))
 		prev = text
 	}
-	return index, dict, postings
+	p.index, p.dict, p.postings = index, dict, postings
 }
 
 func sharedPrefix(a, b string) int {
@@ -285,16 +346,18 @@ func sharedPrefix(a, b string) int {
 
 // termState follows the size of a term's list, so that a segment can be cut before it is too large.
 type termState struct {
-	text string
-	mark uint32 // the passage that was counted last
-	slot uint32 // its place in that passage's counts
+	number uint32 // in the vocabulary
+	text   uint32 // its bytes
+	sized  uint32 // size, when a passage was added last; 0 before
+	mark   uint32 // the passage that was counted last
+	slot   uint32 // its place in that passage's counts
 
-	df    int
+	df    uint32
 	next  uint32 // the first passage that may come now
-	short int    // bytes as a short list
-	full  int    // bytes of the blocks that are full
+	short uint32 // bytes as a short list
+	full  uint32 // bytes of the blocks that are full
 
-	n               int // postings of the block being filled
+	n               uint32 // postings of the block being filled
 	maxDelta, maxTF uint32
 	longest         uint32 // a bound for the lengths in its impacts
 	listTF          uint32 // greatest count of all
@@ -302,14 +365,14 @@ type termState struct {
 
 func (t *termState) add(p posting, longest uint32) {
 	if t.n == blockSize {
-		t.full += t.block()
+		t.full += uint32(t.block())
 		t.n, t.maxDelta, t.maxTF = 0, 0, 0
 	}
 	delta := p.doc - t.next
 	if t.df < shortList {
-		t.short += uvarintLen(uint64(delta)<<1 | 1)
+		t.short += uint32(uvarintLen(uint64(delta)<<1 | 1))
 		if p.tf != 1 {
-			t.short += uvarintLen(uint64(p.tf))
+			t.short += uint32(uvarintLen(uint64(p.tf)))
 		}
 	}
 	t.df++
@@ -322,19 +385,17 @@ func (t *termState) add(p posting, longest uint32) {
 // block is the most that the block being filled can take, with its place in the table.
 func (t *termState) block() int {
 	pair := uvarintLen(uint64(t.maxTF)+1) + uvarintLen(uint64(t.longest))
-	return 8 + 1 + blockImpacts*pair + 2 + packedSize(t.n, bits.Len32(t.maxDelta)) + packedSize(t.n, bits.Len32(t.maxTF))
+	n := int(t.n)
+	return 8 + 1 + blockImpacts*pair + 2 + packedSize(n, bits.Len32(t.maxDelta)) + packedSize(n, bits.Len32(t.maxTF))
 }
 
 // size is the most that the term can take in the dictionary and the postings.
 func (t *termState) size() int {
-	if t.df == 0 {
-		return 0
-	}
-	list := t.short
+	text, list := int(t.text), int(t.short)
 	if t.df > shortList {
 		pair := uvarintLen(uint64(t.listTF)) + uvarintLen(uint64(t.longest))
-		list = 1 + listImpacts*pair + t.full + t.block()
+		list = 1 + listImpacts*pair + int(t.full) + t.block()
 	}
 	const share = (dictBlockOverhead + dictBlock - 1) / dictBlock
-	return len(t.text) + 2*uvarintLen(uint64(len(t.text))) + uvarintLen(uint64(t.df)) + uvarintLen(uint64(list)) + list + share
+	return text + 2*uvarintLen(uint64(text)) + uvarintLen(uint64(t.df)) + uvarintLen(uint64(list)) + list + share
 }

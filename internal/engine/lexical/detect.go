@@ -1,8 +1,8 @@
 package lexical
 
 import (
-	"iter"
 	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -20,16 +20,19 @@ func DetectLanguage(text string) string {
 		text = strings.ToValidUTF8(text[:detectBytes], "")
 	}
 	var c letterCount
-	for _, r := range text {
-		if r < utf8.RuneSelf { // as most are
-			if r |= 0x20; r >= 'a' && r <= 'z' {
-				c.latin++
-				c.letters++
-			}
+	ascii := 0
+	for i := 0; i < len(text); {
+		if b := text[i]; b < utf8.RuneSelf { // as most are
+			ascii += int(asciiLetters[b])
+			i++
 			continue
 		}
+		r, n := utf8.DecodeRuneInString(text[i:])
 		c.add(r)
+		i += n
 	}
+	c.latin += ascii
+	c.letters += ascii
 	if c.letters == 0 {
 		return ""
 	}
@@ -115,24 +118,28 @@ func (c *letterCount) add(r rune) {
 // byStopWords is the language whose stop words the text has most of, if it has clearly more than the next.
 func byStopWords(text string, s script) string {
 	known := spokenBy()
-	count := make([]int, len(known.langs))
+	alphabet := known.latin
+	if s == cyrillic {
+		alphabet = ^known.latin
+	}
+	var count [64]int
 	words := 0
-	for w := range letterWords(text) {
-		words++
-		if len(w) > known.longest {
-			continue
+	for at := 0; ; {
+		start, end, ascii := nextWord(text, at)
+		if start == end {
+			break
 		}
-		for _, lang := range known.by[lower(w)] {
-			if (known.langs[lang] == "ru") == (s == cyrillic) {
-				count[lang]++
-			}
+		at = end
+		words++
+		for set := known.sayers(text, start, end, ascii) & alphabet; set != 0; set &= set - 1 {
+			count[bits.TrailingZeros64(set)]++
 		}
 	}
 	best, first, second := "", 0, 0
-	for lang, n := range count {
-		switch {
+	for lang, name := range known.langs {
+		switch n := count[lang]; {
 		case n > first:
-			best, first, second = known.langs[lang], n, first
+			best, first, second = name, n, first
 		case n > second:
 			second = n
 		}
@@ -143,45 +150,121 @@ func byStopWords(text string, s script) string {
 	return best
 }
 
-// letterWords gives the stretches of letters and apostrophes.
-func letterWords(text string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		start := -1
-		for i, r := range text {
-			if r < utf8.RuneSelf && isASCIILetter(byte(r)) || r == '\'' || r >= utf8.RuneSelf && unicode.IsLetter(r) {
-				if start < 0 {
-					start = i
-				}
-				continue
+// nextWord is the next stretch of letters and apostrophes from at on; it is empty when there is none.
+func nextWord(text string, at int) (start, end int, ascii bool) {
+	ascii = true
+	for start = at; start < len(text) && asciiWords[text[start]] == 0; start++ {
+		if text[start] >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(text[start:])
+			if unicode.IsLetter(r) {
+				break
 			}
-			if start >= 0 && !yield(text[start:i]) {
-				return
-			}
-			start = -1
-		}
-		if start >= 0 {
-			yield(text[start:])
+			start += n - 1
 		}
 	}
+	for end = start; end < len(text); {
+		if b := text[end]; b < utf8.RuneSelf {
+			if asciiWords[b] == 0 {
+				break
+			}
+			end++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(text[end:])
+		if !unicode.IsLetter(r) {
+			break
+		}
+		ascii = false
+		end += n
+	}
+	return start, end, ascii
 }
+
+// asciiLetters has 1 for letters, asciiWords also for the apostrophe.
+var asciiLetters, asciiWords = func() (letters, words [256]uint8) {
+	for c := range letters {
+		if isASCIILetter(byte(c)) {
+			letters[c], words[c] = 1, 1
+		}
+	}
+	words['\''] = 1
+	return letters, words
+}()
 
 func isASCIILetter(c byte) bool { return isLower(c | 0x20) }
 
-// spoken are the languages with stop words.
+// spoken are the languages with stop words, and which of them have which word, as bits.
 type spoken struct {
-	langs   []string         // sorted
-	by      map[string][]int // stop word -> places in langs: one look-up for all
-	longest int              // more bytes than a word has in whose lower case there is a stop word
+	langs   []string // sorted
+	latin   uint64   // those in Latin letters
+	by      map[string]uint64
+	longest int // more bytes than a word has in whose lower case there is a stop word
+
+	short     [1 << 13]shortWord // words of ASCII letters in lower case, by their hash; a place without languages is empty
+	longASCII int                // bytes of the longest of them
 }
 
-var spokenBy = sync.OnceValue(func() spoken {
-	k := spoken{by: map[string][]int{}}
-	k.langs = slices.Sorted(maps.Keys(stopWords()))
+// shortWord is a word of at most 16 bytes, filled up with zeros.
+type shortWord struct {
+	word  [2]uint64
+	langs uint64
+}
+
+var spokenBy = sync.OnceValue(func() *spoken {
+	k := &spoken{by: map[string]uint64{}}
+	k.langs = slices.Sorted(maps.Keys(stopWords())) // fewer than 64, a test says
 	for i, lang := range k.langs {
+		if lang != "ru" {
+			k.latin |= 1 << i
+		}
 		for w := range stopWords()[lang] {
-			k.by[w] = append(k.by[w], i)
+			k.by[w] |= 1 << i
 			k.longest = max(k.longest, 3*len(w)) // capitals may take three bytes where small letters take one
 		}
 	}
+	for w, langs := range k.by {
+		if _, end, ascii := nextWord(w, 0); !ascii || end < len(w) || len(w) > 16 {
+			continue // of which no text has one in ASCII letters
+		}
+		k.longASCII = max(k.longASCII, len(w))
+		key := packWord(w, 0, len(w))
+		at := hashWord(key)
+		for k.short[at].langs != 0 {
+			at = (at + 1) % uint64(len(k.short))
+		}
+		k.short[at] = shortWord{key, langs}
+	}
 	return k
 })
+
+// sayers are the languages of which a word of the text is a stop word.
+func (k *spoken) sayers(text string, start, end int, ascii bool) uint64 {
+	if !ascii {
+		if end-start > k.longest {
+			return 0
+		}
+		return k.by[lower(text[start:end])]
+	}
+	if end-start > k.longASCII {
+		return 0
+	}
+	key := packWord(text, start, end)
+	for at := hashWord(key); k.short[at].langs != 0; at = (at + 1) % uint64(len(k.short)) {
+		if k.short[at].word == key {
+			return k.short[at].langs
+		}
+	}
+	return 0
+}
+
+// packWord is a word of at most 16 ASCII letters and apostrophes, in lower case.
+func packWord(text string, start, end int) (key [2]uint64) {
+	for i := start; i < end; i++ {
+		key[(i-start)>>3] |= uint64(text[i]|0x20) << (8 * ((i - start) & 7))
+	}
+	return key
+}
+
+func hashWord(key [2]uint64) uint64 {
+	return (key[0]*0x9e3779b97f4a7c15 ^ key[1]*0xc2b2ae3d27d4eb4f) >> (64 - 13)
+}

@@ -7,9 +7,11 @@ import "fmt"
 // It holds the postings of one of the parts and of one new segment in memory at a time.
 func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 	b := NewBuilder()
+	var room []termPosting
 	for i, p := range parts {
 		l := newLivePart(p)
-		f, err := l.forward()
+		f, used, err := l.forward(room)
+		room = used
 		if err != nil {
 			return fmt.Errorf("merge segment %d: %w", i, err)
 		}
@@ -22,7 +24,7 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 					if err := emit(b.Bytes()); err != nil {
 						return err
 					}
-					b = NewBuilder()
+					b.Reset()
 					clear(known)
 					counts = f.counts(doc, known, b)
 				}
@@ -46,41 +48,35 @@ type forward struct {
 	buf    []termCount
 }
 
-// forward turns the segment's postings round.
-func (l *livePart) forward() (*forward, error) {
-	f := &forward{starts: make([]uint32, l.stats.Passages+1)}
+// forward turns the segment's postings round. room is used for it, and given back.
+func (l *livePart) forward(room []termPosting) (*forward, []termPosting, error) {
+	f := &forward{terms: make([]string, 0, l.terms), starts: make([]uint32, l.stats.Passages+1)}
 	var c cursor // cleared once: it is half a kilobyte
-	// first how many terms each passage has, then the terms
-	for fill := range 2 {
-		n := 0
-		err := l.eachList(func(term []byte, postings list) bool {
-			if fill == 1 {
-				f.terms = append(f.terms, string(term))
-			}
-			for c.open(postings, l.stats.Passages); c.doc != noDoc; c.next() {
-				if fill == 0 {
-					f.starts[c.doc]++
-					continue
-				}
-				f.starts[c.doc]--
-				f.all[f.starts[c.doc]] = termCount{uint32(n), c.tf()}
-			}
-			n++
-			return !c.bad
-		})
-		if err != nil {
-			return nil, err
+	byTerm := room[:0]
+	err := l.eachList(func(term []byte, postings list) bool {
+		n := uint32(len(f.terms))
+		f.terms = append(f.terms, string(term))
+		for c.open(postings, l.stats.Passages); c.doc != noDoc; c.next() {
+			f.starts[c.doc]++
+			byTerm = append(byTerm, termPosting{n, posting{c.doc, c.tf()}})
 		}
-		if fill == 0 {
-			total := uint32(0)
-			for i, k := range f.starts {
-				total += k
-				f.starts[i] = total
-			}
-			f.all = make([]termCount, total)
-		}
+		return !c.bad
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	return f, nil
+	total := uint32(0)
+	for i, k := range f.starts {
+		total += k
+		f.starts[i] = total
+	}
+	f.all = make([]termCount, total)
+	for i := len(byTerm) - 1; i >= 0; i-- {
+		p := &byTerm[i]
+		f.starts[p.doc]--
+		f.all[f.starts[p.doc]] = termCount{p.term, p.tf}
+	}
+	return f, byTerm, nil
 }
 
 // eachList calls f for every term in order.
@@ -105,7 +101,7 @@ func (f *forward) counts(doc uint32, known []uint32, b *Builder) []termCount {
 	f.buf = f.buf[:0]
 	for _, c := range f.all[f.starts[doc]:f.starts[doc+1]] {
 		if known[c.term] == 0 {
-			known[c.term] = b.intern(f.terms[c.term]) + 1
+			known[c.term] = b.place(b.vocabulary.term(f.terms[c.term])) + 1
 		}
 		f.buf = append(f.buf, termCount{known[c.term] - 1, c.tf})
 	}

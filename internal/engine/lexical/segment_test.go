@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -267,6 +268,42 @@ func TestFits(t *testing.T) {
 	again, err := lexical.Open(b.Bytes())
 	if err != nil || !slices.Equal(again.Bytes(), b.Bytes()) {
 		t.Errorf("the same passages must give the same bytes: %v", err)
+	}
+}
+
+// What a builder remembers of earlier texts and segments changes nothing of the next one, however much that is.
+func TestReset(t *testing.T) {
+	texts := []string{"The running dogs of ERR-1042, WHO runs", "die laufenden Hunde", "도서관에서 API를 v1.61.1", strings.Repeat("w", 60) + " " + strings.Repeat("ż", 200), ""}
+	langs := []string{"en", "de", "ko", "pl", "de"}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 4 {
+		var many strings.Builder
+		for range 30_000 {
+			fmt.Fprint(&many, " q", strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(rng.IntN(1<<20))))
+		}
+		texts, langs = append(texts, many.String()), append(langs, "en")
+	}
+	b := lexical.NewBuilder()
+	for i, text := range texts {
+		b.Read(texts[i/2], "fr")
+		b.Skip()
+		want := lexical.NewBuilder()
+		tokens := slices.Concat(lexical.Analyze(text, langs[i]), lexical.Analyze(texts[0], langs[i]))
+		b.Read(text, langs[i])
+		b.Read(texts[0], langs[i])
+		if err := errors.Join(b.AddRead(id(i), id(100)), want.Add(id(i), id(100), tokens)); err != nil {
+			t.Fatal(err)
+		}
+		if b.Size() != want.Size() {
+			t.Errorf("text %d: size %d, a new builder has %d", i, b.Size(), want.Size())
+		}
+		if !slices.Equal(b.Bytes(), want.Bytes()) {
+			t.Errorf("text %d: a builder that is used again makes another segment than a new one", i)
+		}
+		b.Reset()
+		if b.Len() != 0 || !b.ReadFits(1) {
+			t.Errorf("text %d: not empty after it was reset", i)
+		}
 	}
 }
 

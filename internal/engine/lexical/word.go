@@ -293,7 +293,11 @@ func (a *analysis) contraction(p part) {
 
 // word emits the stem of one word unless it is a stop word.
 func (a *analysis) word(i, j int, s script) {
-	if term := stems.get(a.prepared.s[i:j], s, a.lang); term != "" {
+	if a.counts != nil {
+		if term := a.counts.vocabulary.word(a.prepared.s[i:j], s, a.language); term != stopWord {
+			a.counts.tally(term)
+		}
+	} else if term := stems.get(a.prepared.s[i:j], s, a.lang); term != "" {
 		a.emit(term, i, j, a.pos)
 	}
 	a.pos++

@@ -345,6 +345,7 @@ CREATE TABLE refresh_token (
 );
 CREATE INDEX refresh_token_expires ON refresh_token USING btree (expires_at);
 CREATE INDEX refresh_token_family ON refresh_token USING btree (family);
+CREATE INDEX refresh_token_revoked ON refresh_token USING btree (family) WHERE (revoked = 1);
 
 CREATE TABLE run (
     id text NOT NULL,
@@ -392,6 +393,12 @@ CREATE TABLE run_event (
     CONSTRAINT run_event_run_id_fkey FOREIGN KEY (run_id) REFERENCES run(id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX run_event_session ON run_event USING btree (session_id, session_seq) WHERE (session_seq > 0);
+
+CREATE TABLE run_intake (
+    id integer NOT NULL,
+    data text NOT NULL,
+    CONSTRAINT run_intake_pkey PRIMARY KEY (id)
+);
 
 CREATE TABLE run_step (
     run_id text NOT NULL,
@@ -486,6 +493,17 @@ CREATE TABLE space (
     CONSTRAINT space_pkey PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX space_serving ON space USING btree (state) WHERE (state = 'serving'::text);
+
+CREATE TABLE stream_ticket (
+    hash text NOT NULL,
+    path text NOT NULL,
+    account_id text NOT NULL,
+    login text NOT NULL,
+    until bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    CONSTRAINT stream_ticket_pkey PRIMARY KEY (hash)
+);
+CREATE INDEX stream_ticket_expires ON stream_ticket USING btree (expires_at);
 
 CREATE TABLE trash (
     id text NOT NULL,

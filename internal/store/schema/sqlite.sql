@@ -338,6 +338,8 @@ CREATE INDEX refresh_token_expires ON refresh_token (expires_at);
 
 CREATE INDEX refresh_token_family ON refresh_token (family);
 
+CREATE INDEX refresh_token_revoked ON refresh_token (family) WHERE revoked = 1;
+
 CREATE TABLE run (
     id          TEXT PRIMARY KEY,
     workspace   TEXT NOT NULL,
@@ -389,6 +391,11 @@ CREATE TABLE run_event (
 );
 
 CREATE UNIQUE INDEX run_event_session ON run_event (session_id, session_seq) WHERE session_seq > 0;
+
+CREATE TABLE run_intake (
+    id   INTEGER PRIMARY KEY, -- in the order of commits
+    data TEXT NOT NULL        -- {"run", "seq", "at", "data"} for each event, one behind the other
+);
 
 CREATE TABLE run_step (
     run_id  TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
@@ -482,6 +489,17 @@ CREATE TABLE space (
 );
 
 CREATE UNIQUE INDEX space_serving ON space (state) WHERE state = 'serving';
+
+CREATE TABLE stream_ticket (
+    hash       TEXT PRIMARY KEY, -- hex SHA-256
+    path       TEXT NOT NULL,
+    account_id TEXT NOT NULL,    -- empty for the local token
+    login      TEXT NOT NULL,    -- the family of refresh tokens
+    until      BIGINT NOT NULL,  -- when the access token that it came from runs out; 0: never
+    expires_at BIGINT NOT NULL   -- by the database's clock
+);
+
+CREATE INDEX stream_ticket_expires ON stream_ticket (expires_at);
 
 CREATE TABLE trash (
     id         TEXT PRIMARY KEY,

@@ -17,6 +17,7 @@ import (
 	"byline/internal/draft"
 	"byline/internal/ident"
 	"byline/internal/runs"
+	"byline/internal/session"
 	"byline/internal/store"
 )
 
@@ -130,4 +131,22 @@ func Begin(t testing.TB, s *store.Store) (draftID string, r runs.Run) {
 		t.Fatal(err)
 	}
 	return d.ID, r
+}
+
+// Session adds a session to a workspace, for tests of what follows its log.
+func Session(t testing.TB, s *store.Store, ws ident.Workspace) (id string) {
+	t.Helper()
+	added, err := s.Sessions().Add(t.Context(), session.Session{Workspace: ws}, session.Settings{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return added.ID
+}
+
+// Tell writes an event to a session's log that has a text in its data.
+func Tell(t testing.TB, s *store.Store, ws ident.Workspace, sessionID, text string) {
+	t.Helper()
+	if _, err := s.Sessions().Update(t.Context(), ws, sessionID, session.Patch{Name: &text}); err != nil {
+		t.Fatal(err)
+	}
 }
