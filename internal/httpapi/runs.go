@@ -198,7 +198,11 @@ func (s *server) sessionEvents(ctx context.Context, in *sessionEventsIn) (*huma.
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		req, w := humago.Unwrap(c)
 		cursor, err := s.Hub.FollowSession(ctx, workspaceOf(ctx), in.SessionID, after)
+<<<<<<< HEAD
+		s.open(w, req.WithContext(c.Context()), cursor, err)
+=======
 		s.send(w, req.WithContext(c.Context()), cursor, err)
+>>>>>>> main
 	}}, nil
 }
 

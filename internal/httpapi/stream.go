@@ -23,6 +23,17 @@ const (
 // checked that the run is the client's to read. A client that leaves cancels nothing.
 func (s *server) stream(w http.ResponseWriter, r *http.Request, runID string, after int64) {
 	cursor, err := s.Hub.Follow(r.Context(), runID, after)
+<<<<<<< HEAD
+	s.open(w, r, cursor, err)
+}
+
+// open sends what a cursor reads, or says why there is none.
+func (s *server) open(w http.ResponseWriter, r *http.Request, cursor *runs.Cursor, err error) {
+	switch {
+	case errors.Is(err, runs.ErrDraining): // EventSource takes a stream that ends for a reason to come again, and an error for one to give up
+		newSSE(w).write([]byte("retry: 1000\n\n")) //nolint:errcheck // the client has gone
+	case err != nil:
+=======
 	s.send(w, r, cursor, err)
 }
 
@@ -30,9 +41,17 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, runID string, af
 func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Cursor, err error) {
 	draining := errors.Is(err, runs.ErrDraining)
 	if err != nil && !draining {
+>>>>>>> main
 		writeProblem(w, r, err)
-		return
+	default:
+		s.send(w, r, cursor)
 	}
+<<<<<<< HEAD
+}
+
+// send sends what a cursor reads as server-sent events, as long as the client may read it, and closes the cursor.
+func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Cursor) {
+=======
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform")
@@ -43,10 +62,15 @@ func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Curso
 		out.write([]byte("retry: 1000\n\n")) //nolint:errcheck // it has gone
 		return
 	}
+>>>>>>> main
 	defer cursor.Close()
 	defer s.Metrics.Stream()()
 	f := s.Streams.follow(r.Context(), grantOf(r.Context()))
 	defer s.Streams.leave(f)
+<<<<<<< HEAD
+	out := newSSE(w)
+=======
+>>>>>>> main
 	ping := newPing(f.ctx)
 	defer ping.stop()
 	if out.write([]byte("retry: 1000\n\n")) != nil {
@@ -69,6 +93,16 @@ func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Curso
 			return // the client has gone, or reads too slowly; it comes again with its cursor
 		}
 	}
+}
+
+// newSSE begins an answer of server-sent events.
+func newSSE(w http.ResponseWriter) *sse {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	return &sse{w: w, c: http.NewResponseController(w)}
 }
 
 // The events that end a stream whose reader must not come again as before. They have no id.
