@@ -8,6 +8,7 @@ ASSETS := internal/web/assets/built.json
 DATA   ?= ./byline-data
 SEEDS  ?= 200
 FUZZ   ?= 1000000x
+FUZZ_HTTP ?= $(FUZZ:000000x=00000x)
 
 # The packages whose tests hold a file that is made from the code.
 GENERATED = $$(grep -rl --include='*_test.go' 'func TestGenerated' internal | xargs -n1 dirname | sort -u | sed 's,^,./,')
@@ -66,8 +67,9 @@ bench-%: build
 torture: fuzz ## kill -9 at 200 random moments of upload, processing, writing and conversations (SEEDS=n), and under 120 readers; and fuzz
 	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./cmd/byline
 
-fuzz: ## a million made-up questions to search (FUZZ=1000000x, or a time: FUZZ=60s), and as many through the driver of Elasticsearch
-	go test -run '^$$' -fuzz '^FuzzSearch$$' -fuzztime $(FUZZ) ./internal/app
+fuzz: ## a million made-up questions to search (FUZZ=1000000x, or a time: FUZZ=60s), a tenth of that over HTTP, and as many through the driver of Elasticsearch
+	go test -run '^$$' -fuzz '^FuzzQuestion$$' -fuzztime $(FUZZ) ./internal/ingest
+	go test -run '^$$' -fuzz '^FuzzSearch$$' -fuzztime $(FUZZ_HTTP) ./internal/app
 	go test -run '^$$' -fuzz '^FuzzQuestions$$' -fuzztime $(FUZZ) ./internal/driver/elastic
 
 generate: ## write the files that are made from the code: configuration page, .env.example, OpenAPI, schema snapshots

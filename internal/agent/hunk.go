@@ -67,6 +67,7 @@ func (x *refining) doCheck(ctx context.Context) (string, []runs.NewEvent, error)
 	if len(flagged) > 0 {
 		events = append(events, notice("unsupported", "%d sentence(s) of the change are not found in the sources: %s", len(flagged), clip(strings.Join(flagged, " "), 1000)))
 	}
+	x.noted(events)
 	return nodePropose, events, nil
 }
 

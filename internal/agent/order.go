@@ -131,7 +131,12 @@ var grammars = []grammar{
 		o.target = of(m[1])
 		return o, ok
 	}),
-	says(`(?:about |around |at most |no more than |max(?:imum)? )?([\d,]+) words(?: at most| max(?:imum)?)?`, func(m []string) (order, bool) { return length(m[1], "words") }),
+	says(`(?:make|keep|get|write|want) (.*?) ?(?:in |at |be )?(?:about |around |at most |no more than |under |only |just )?([\d,]+)[ -]words?(?: long| short| at most)?`, func(m []string) (order, bool) {
+		o, ok := length(m[2], "words")
+		o.target = of(m[1])
+		return o, ok
+	}),
+	says(`(?:in |to )?(?:about |around |at most |no more than |max(?:imum)? )?([\d,]+) words(?: at most| max(?:imum)?)?`, func(m []string) (order, bool) { return length(m[1], "words") }),
 	says(`(?:make|cut|shorten|reduce|trim) ?(.*?) ?(?:shorter )?(?:down )?by (?:about |around )?([\d,]+) ?`+unitsOf+`(?: shorter)?`, func(m []string) (order, bool) {
 		o, ok := length(m[2], m[3])
 		o.target, o.n = of(m[1]), -o.n // less

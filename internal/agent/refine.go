@@ -51,6 +51,9 @@ type Refined struct {
 	ProposalID string `json:"proposal_id,omitempty"` // empty: there is nothing to change
 	Hunks      int    `json:"hunks"`
 	Version    int    `json:"version,omitempty"` // that was made of it, where it was to be applied at once
+	Title      bool   `json:"title,omitempty"`   // a new title is proposed, too
+	// Notes are what was told on the way: what could not be done, or was left out. They may quote sources, so they are kept in steps only.
+	Notes []string `json:"-"`
 }
 
 // refining is one refinement of a version that stays what it is. It is a Thread.
@@ -72,6 +75,7 @@ type refinement struct {
 	Title    string    `json:"title,omitempty"`    // a new one
 	Hunks    []piecing `json:"hunks,omitempty"`
 	ID       string    `json:"proposal_id,omitempty"`
+	Notes    []string  `json:"notes,omitempty"` // see Refined
 	Result   *Refined  `json:"result,omitempty"`
 }
 
@@ -109,7 +113,9 @@ func (w *Writer) Refine(ctx context.Context, job *runs.Job, root string, wish dr
 		x := &refining{round: &round{writer: w, job: job, texts: map[string]*source{}}, wish: wish, root: root}
 		err := x.do(ctx)
 		if err == nil {
-			return *x.state.Result, nil
+			out := *x.state.Result
+			out.Notes = x.state.Notes
+			return out, nil
 		}
 		if !errors.Is(err, errChanged) {
 			return Refined{}, err
@@ -261,7 +267,17 @@ func (x *refining) doEdit(ctx context.Context) (string, []runs.NewEvent, error) 
 	} else {
 		events, err = x.revise(ctx)
 	}
+	x.noted(events)
 	return nodeVerify, events, err
+}
+
+// noted keeps what notices say.
+func (x *refining) noted(events []runs.NewEvent) {
+	for _, e := range events {
+		if n, ok := e.Data.(runs.Notice); ok && e.Type == runs.EventNotice {
+			x.state.Notes = append(x.state.Notes, n.Detail)
+		}
+	}
 }
 
 // doPropose is the node that adds the proposal, and applies it if that was asked for. After a crash in its midst it is done again: the store
@@ -281,6 +297,7 @@ func (x *refining) doPropose(ctx context.Context) (string, []runs.NewEvent, erro
 	}
 	if t := x.state.Title; t != "" && t != x.base.Title {
 		p.Title = &draft.NewTitle{Old: x.base.Title, New: t, Status: draft.HunkOpen}
+		out.Title = true
 	}
 	if out.Hunks = len(p.Hunks); out.Hunks == 0 && p.Title == nil {
 		return End, []runs.NewEvent{notice("no_change", "Nothing is to be changed.")}, nil

@@ -146,24 +146,27 @@ func TestShortensWithoutAModel(t *testing.T) {
 	}
 	whole := float64(count(house))
 	for wish, want := range map[string]float64{ // words
-		"shorter":                            .7 * whole,
-		"make it shorter":                    .7 * whole,
-		"a bit shorter":                      .85 * whole,
-		"shorten it to 70 words":             70,
-		"cut it down to about 70 words":      70,
-		"70 words":                           70,
-		"make the post 20% shorter":          .8 * whole,
-		"shorten by 20 words":                whole - 20,
-		"Shorten the post by a third.":       whole * 2 / 3,
-		"make it much shorter please":        .65 * whole, // each section keeps something
-		"cut it by half":                     .65 * whole,
-		"절반으로 줄여 줘":                          .65 * whole,
-		"짧게 해 주세요":                           .7 * whole,
-		"더 짧게 줄여 줘":                          .7 * whole,
-		"70단어로 줄여 주세요":                       70,
-		"글을 20단어 줄여 줘":                       whole - 20,
-		"조금 짧게":                              .85 * whole,
-		"shorter, and drop the second table": .7 * (whole - 4),
+		"shorter":                             .7 * whole,
+		"make it shorter":                     .7 * whole,
+		"a bit shorter":                       .85 * whole,
+		"shorten it to 70 words":              70,
+		"cut it down to about 70 words":       70,
+		"70 words":                            70,
+		"make it 70 words":                    70,
+		"make it about 70 words long, please": 70,
+		"in 70 words":                         70,
+		"make the post 20% shorter":           .8 * whole,
+		"shorten by 20 words":                 whole - 20,
+		"Shorten the post by a third.":        whole * 2 / 3,
+		"make it much shorter please":         .65 * whole, // each section keeps something
+		"cut it by half":                      .65 * whole,
+		"절반으로 줄여 줘":                           .65 * whole,
+		"짧게 해 주세요":                            .7 * whole,
+		"더 짧게 줄여 줘":                           .7 * whole,
+		"70단어로 줄여 주세요":                        70,
+		"글을 20단어 줄여 줘":                        whole - 20,
+		"조금 짧게":                               .85 * whole,
+		"shorter, and drop the second table":  .7 * (whole - 4),
 	} {
 		t.Run(wish, func(t *testing.T) {
 			d := open(t)

@@ -237,8 +237,10 @@ func (t *talking) doAnswer(ctx context.Context) (string, []runs.NewEvent, error)
 		return "", nil, err
 	}
 	var events []runs.NewEvent
+	unsearched := ""
 	if t.talk.Web && (t.writer.Web == nil || !WebAllowed(t.job.Run().Input)) {
-		events = append(events, notice("web_not_allowed", "The web was not searched: it is not set up, or this session's settings do not allow it (web: true)."))
+		unsearched = "The web was not searched: it is not set up, or this session's settings do not allow it (web: true)."
+		events = append(events, notice("web_not_allowed", "%s", unsearched))
 	} else if t.talk.Web {
 		// The author's words only: what a model makes of them may come from a source.
 		docs, said, err := t.writer.Web.Gather(ctx, t.job, []string{clip(t.message().Content, longQuery)}, webPages)
@@ -268,7 +270,21 @@ func (t *talking) doAnswer(ctx context.Context) (string, []runs.NewEvent, error)
 		return "", nil, err
 	}
 	t.talk.Said, t.talk.Cites = a.Answer, a.Citations
+	if unsearched != "" {
+		return nodeFinish, events, t.add(ctx, unsearched)
+	}
 	return nodeFinish, events, nil
+}
+
+// add streams a paragraph behind what is said.
+func (t *talking) add(ctx context.Context, text string) error {
+	text = "\n\n" + text
+	var done struct{}
+	err := t.Once(ctx, "add", &done, func(ctx context.Context) ([]runs.NewEvent, error) {
+		return nil, t.job.Token(ctx, t.channelName(), "", len(t.talk.Said), text)
+	})
+	t.talk.Said += text
+	return err
 }
 
 // instructions are the session's settings in words.
@@ -347,15 +363,23 @@ func (t *talking) doEdit(ctx context.Context) (string, []runs.NewEvent, error) {
 		return "", nil, err
 	}
 	words := t.words()
-	if r.Hunks == 0 {
-		return nodeFinish, nil, t.say(ctx, "%s", words.nothing)
+	notes := ""
+	if len(r.Notes) > 0 {
+		notes = "\n\n" + strings.Join(r.Notes, "\n\n")
+	}
+	if r.ProposalID == "" {
+		return nodeFinish, nil, t.say(ctx, "%s%s", words.nothing, notes)
+	}
+	changes := r.Hunks
+	if r.Title {
+		changes++
 	}
 	data, err := json.Marshal(decision{DraftID: d.ID, ProposalID: r.ProposalID})
 	if err != nil {
 		return "", nil, err
 	}
 	t.talk.Actions = []session.Action{{ID: "accept", Name: actionAccept, Label: words.accept, Data: data}, {ID: "reject", Name: actionReject, Label: words.reject, Data: data}}
-	return nodeFinish, nil, t.say(ctx, words.proposed, r.Hunks, d.Title)
+	return nodeFinish, nil, t.say(ctx, words.proposed+"%s", changes, d.Title, notes)
 }
 
 // The names of buttons of ours.

@@ -150,6 +150,15 @@ func TestTalkWritesAndChangesADraft(t *testing.T) {
 	if wish.Brief.Words != 150 {
 		t.Errorf("the length that was asked for is lost: %+v", wish.Brief)
 	}
+	// What can't be done is said with what can; a new title alone is a change, too.
+	h = c.say(session.Said{Content: "Shorter, and make it rhyme."})
+	if h.result.Intent != "edit" || len(h.Actions) != 2 || !strings.Contains(h.Content, "does not understand “make it rhyme”") {
+		t.Errorf("%+v %q", h.result, h.Content)
+	}
+	h = c.say(session.Said{Content: "Change the title to \"Warm at last\"."})
+	if len(h.Actions) != 2 || !strings.Contains(h.Content, "I propose 1 change(s)") {
+		t.Errorf("%q %+v", h.Content, h.Actions)
+	}
 	h = c.say(session.Said{Content: "Drop the section \"Sources\"."})
 	if h.result.Intent != "edit" || len(h.Actions) != 2 {
 		t.Fatalf("%+v %q %+v", h.result, h.Content, h.Actions)
@@ -220,6 +229,10 @@ func TestTalkWithAModel(t *testing.T) {
 			t.Errorf("the conversation is forgotten:\n%s", r.Messages[1].Content)
 		}
 	}
+	// What the session and its profile ask for, answers are told.
+	if err := d.sessions.SetSettings(t.Context(), ident.Local, c.id, session.Settings{Must: []string{"name the year"}, MustNot: []string{"prices"}, Words: 40, Tone: "dry"}); err != nil {
+		t.Fatal(err)
+	}
 	n := len(a.model.Asked())
 	if h = c.say(session.Said{Content: "How old is the boiler of the library?", Action: &session.Press{Name: "ask"}}); h.result.Intent != "question" {
 		t.Errorf("%+v", h.result)
@@ -227,6 +240,11 @@ func TestTalkWithAModel(t *testing.T) {
 	for _, r := range a.model.Asked()[n:] {
 		if r.Purpose == "route" {
 			t.Error("what was pressed was guessed at")
+		}
+		for _, want := range []string{"You help to write posts", "Keep to this: name the year.", "Never write about: prices.", "About 40 words.", "Tone: dry."} {
+			if all := r.Messages[0].Content + r.Messages[1].Content; r.Purpose == "answer" && !strings.Contains(all, want) {
+				t.Errorf("no %q in\n%s", want, all)
+			}
 		}
 	}
 }
@@ -447,6 +465,9 @@ func TestRoutesThatAreNone(t *testing.T) {
 			}
 			if tc.want == "web" && !slices.ContainsFunc(h.log, func(e runs.Event) bool { return strings.Contains(string(e.Data), "web_not_allowed") }) {
 				t.Error("nobody is told that the web was not searched")
+			}
+			if tc.want == "web" && !strings.Contains(h.Content, "The web was not searched") {
+				t.Errorf("the answer does not say that the web was not searched: %q", h.Content)
 			}
 		})
 	}
