@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -292,16 +293,12 @@ func (l *liteDB) shrink() {
 	const query = "PRAGMA shrink_memory"
 	ctx := context.Background()
 	l.writer.exec(ctx, query) //nolint:errcheck // it is only memory
-	for range cap(l.readers) {
-		select {
-		case c := <-l.readers:
-			if c.conn != nil {
-				c.exec(ctx, query) //nolint:errcheck // the same
-			}
-			l.readers <- c
-		default:
-			return
+	idle := l.readers.takeIdle()
+	for _, c := range slices.Backward(idle) { // the one used last comes back last
+		if c.conn != nil {
+			c.exec(ctx, query) //nolint:errcheck // the same
 		}
+		l.readers.give(c)
 	}
 }
 
