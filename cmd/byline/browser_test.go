@@ -179,7 +179,7 @@ func TestBrowserFollowsASession(t *testing.T) {
 		r.stop()
 		r.start()
 		if i == 0 {
-			time.Sleep(2500 * time.Millisecond) // longer than nginx leaves it alone
+			time.Sleep(3 * time.Second) // as docs/deployment.md says
 		}
 	}
 	if !said.Scan() {

@@ -158,7 +158,7 @@ func TestRollingRestart(t *testing.T) {
 	for i := range restarts {
 		servers[i%2].stop()
 		servers[i%2].start()
-		time.Sleep(2500 * time.Millisecond) // longer than nginx leaves it alone
+		time.Sleep(3 * time.Second) // as docs/deployment.md says
 	}
 	l.stop.Store(true)
 	all.Wait()
