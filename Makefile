@@ -8,13 +8,14 @@ ASSETS := internal/web/assets/built.json
 DATA   ?= ./byline-data
 SEEDS  ?= 200
 FUZZ   ?= 1000000x
+FUZZ_HTTP ?= $(FUZZ:000000x=00000x)
 
 # The packages whose tests hold a file that is made from the code.
 GENERATED = $$(grep -rl --include='*_test.go' 'func TestGenerated' internal | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build web test check cover engines clients bench torture fuzz generate clean
+.PHONY: help run build web test check cover engines clients replicas bench torture fuzz generate clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,16 +56,20 @@ engines: ## tests against real search engines: Chroma, Elasticsearch 8 and 9, Op
 clients: ## tests with the official openai clients (Node, Python) and the Model Context Protocol's; needs Node and Python 3
 	@scripts/clients.sh
 
+replicas: ## tests of two servers on one PostgreSQL, behind nginx, with Chromium: kill -9, pauses, rolling restarts
+	@scripts/replicas.sh
+
 bench: bench-http bench-pdf bench-events bench-lexical bench-vectors ## measure what bench/README.md describes, beside other programs
 
 bench-%: build
 	cd bench && go run ./$*
 
-torture: fuzz ## kill -9 at 200 random moments of upload, processing and writing (SEEDS=n), and under 120 readers; and fuzz
+torture: fuzz ## kill -9 at 200 random moments of upload, processing, writing and conversations (SEEDS=n), and under 120 readers; and fuzz
 	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./cmd/byline
 
-fuzz: ## a million made-up questions to search (FUZZ=1000000x, or a time: FUZZ=60s), and as many through the driver of Elasticsearch
-	go test -run '^$$' -fuzz '^FuzzSearch$$' -fuzztime $(FUZZ) ./internal/app
+fuzz: ## a million made-up questions to search (FUZZ=1000000x, or a time: FUZZ=60s), a tenth of that over HTTP, and as many through the driver of Elasticsearch
+	go test -run '^$$' -fuzz '^FuzzQuestion$$' -fuzztime $(FUZZ) ./internal/ingest
+	go test -run '^$$' -fuzz '^FuzzSearch$$' -fuzztime $(FUZZ_HTTP) ./internal/app
 	go test -run '^$$' -fuzz '^FuzzQuestions$$' -fuzztime $(FUZZ) ./internal/driver/elastic
 
 generate: ## write the files that are made from the code: configuration page, .env.example, OpenAPI, schema snapshots

@@ -81,5 +81,5 @@ if [ -s "$left_out" ]; then
 	echo "Left out:"
 	sort -u "$left_out" | sed 's/^/  - /'
 fi
-echo "Not part of make test: make engines (real search engines), make clients (official clients of others), make torture (kill -9 at random moments), make bench (figures), make cover (coverage of all processes)."
+echo "Not part of make test: make engines (real search engines), make clients (official clients of others), make replicas (several servers, nginx, a browser), make torture (kill -9 at random moments), make bench (figures), make cover (coverage of all processes)."
 exit $status

@@ -29,8 +29,11 @@ type client struct {
 	asked   int
 	repeats int
 	readers int
-	path    string        // of the session
-	acts    chan struct{} // one place: something that acts is on its way
+	heardOf int // events of the session
+
+	overheard func() error  // tells whether all of these were heard
+	path      string        // of the session
+	acts      chan struct{} // one place: something that acts is on its way
 }
 
 // ask gives up only where the server says that the request is wrong. Somebody who deletes what is gone has what they want.
@@ -191,6 +194,7 @@ func (c *client) converse(docs string) (tale, error) {
 		return tale{}, err
 	}
 	c.path = "/sessions/" + s.ID
+	c.overheard = c.followed()
 	for _, part := range []func(docs string) error{c.talk, c.write, c.change, c.branch} {
 		if err := part(docs); err != nil {
 			return tale{}, err
@@ -327,6 +331,9 @@ func (c *client) branch(string) error {
 		return err
 	}
 	if _, err := c.heard(other, nil); err != nil {
+		return err
+	}
+	if err := c.overheard(); err != nil {
 		return err
 	}
 	if err := c.ask("POST", c.path+"/messages", `{"content":"Never mind."}`, &gone); err != nil {
@@ -487,7 +494,7 @@ func TestKillDuringConversation(t *testing.T) {
 	v, docs := newTalked(t, endpoint, book)
 	var whole tale
 	var usual time.Duration
-	var steps, kills, repeats, readers, calls int
+	var steps, kills, repeats, readers, heard, calls int
 	n := 1 + seeds(t)
 	if os.Getenv("TORTURE_SEEDS") == "" {
 		n = 3 // each has a dozen kills
@@ -516,7 +523,7 @@ func TestKillDuringConversation(t *testing.T) {
 		if wrote := book.times("Note " + c.name + " down."); wrote > 1 || wrote == 0 && o.kills == 0 {
 			t.Fatalf("seed %d: the tool was used %d times", seed, wrote)
 		}
-		kills, repeats, readers, calls = kills+o.kills, repeats+c.repeats, readers+c.readers, calls+asked
+		kills, repeats, readers, heard, calls = kills+o.kills, repeats+c.repeats, readers+c.readers, heard+c.heardOf, calls+asked
 	}
 	for path, want := range map[string]int{"/sessions": n, "/blog": 2 * n} {
 		var total struct{ Total int }
@@ -524,6 +531,6 @@ func TestKillDuringConversation(t *testing.T) {
 			t.Errorf("%s has %d of %d conversations", path, total.Total, n)
 		}
 	}
-	t.Logf("%d conversations, %d kills: %d requests repeated, %d readers, %d calls of the model for %d steps", n, kills, repeats, readers, calls, steps*n)
+	t.Logf("%d conversations, %d kills: %d requests repeated, %d readers of runs, %d events of sessions, %d calls of the model for %d steps", n, kills, repeats, readers, heard, calls, steps*n)
 	v.sound()
 }

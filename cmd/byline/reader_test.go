@@ -22,6 +22,7 @@ type reader struct {
 	end      string // type of the terminal event
 	came     int    // how often it connected
 	left     int    // how often it hung up
+	refused  int    // how often it could not connect
 	kinds    map[string]int
 	steps    map[string]bool // that were completed
 }
@@ -46,6 +47,7 @@ func (v *victim) readFrom(ctx context.Context, runID string, leave func() bool, 
 			resp.Body.Close() // hangs up
 		}
 		if err != nil || resp.StatusCode != http.StatusOK { // the server is down at the moment
+			rd.refused++
 			time.Sleep(10 * time.Millisecond)
 		}
 	}

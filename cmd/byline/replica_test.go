@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -193,6 +194,7 @@ func (v *victim) moment(ctx context.Context, runID, kind string) time.Time {
 // A server that works on a post is killed, while a reader follows it on another one: that one takes over, and the reader loses nothing. Then
 // the other way round.
 func TestReplicaTakesOver(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c, endpoint := withModel(t, 6*time.Millisecond, "BYLINE_WRITERS=1")
 	worker, other := c.replica(), (*replica)(nil)
 	docs := c.at(worker.addr).sources()
@@ -230,6 +232,7 @@ func TestReplicaTakesOver(t *testing.T) {
 
 // What one server has done with logins is known on the others.
 func TestReplicasShareLogins(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := newCluster(t)
 	a, b := c.replica(), c.replica()
 	va, vb := c.at(a.addr), c.at(b.addr)
@@ -241,11 +244,22 @@ func TestReplicasShareLogins(t *testing.T) {
 	c.login(vb, "/auth/refresh", fmt.Sprintf(`{"refresh_token":%q}`, first))
 	va.token = c.token
 	va.ask("GET", "/auth/me", "", &me)
+	var s struct{ ID string }
+	va.ask("POST", "/sessions", `{}`, &s)
+	stream, err := va.request(t.Context(), "GET", "/sessions/"+s.ID+"/events", nil, "Accept", "text/event-stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
 	resp, err := vb.request(t.Context(), "POST", "/auth/logout", strings.NewReader(fmt.Sprintf(`{"refresh_token":%q}`, c.second)))
 	if err != nil || resp.StatusCode != http.StatusNoContent {
 		t.Fatal(resp, err)
 	}
 	resp.Body.Close()
+	ended := time.Now()
+	if said, err := io.ReadAll(stream.Body); err != nil || !strings.Contains(string(said), "event: auth.revoked") || time.Since(ended) > 5*time.Second {
+		t.Errorf("a stream ends %v after the logout on another server, with %v %q", time.Since(ended), err, said)
+	}
 	for _, token := range []string{first, c.second} {
 		resp, err := va.request(t.Context(), "POST", "/auth/refresh", strings.NewReader(fmt.Sprintf(`{"refresh_token":%q}`, token)))
 		if err != nil {
@@ -261,6 +275,7 @@ func TestReplicasShareLogins(t *testing.T) {
 // A server is stopped, as a laptop that sleeps is, for longer than its leases hold, with all runs under way; another one takes them over. When it goes on,
 // nothing that it still writes is taken: each post has one version and one text, and each step was done once (fault 19).
 func TestReplicaThatWasPausedIsFenced(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	const runs = 20
 	c, endpoint := withModel(t, 40*time.Millisecond)
 	paused := c.replica()

@@ -107,44 +107,6 @@ func Open(ctx context.Context, o cli.Options) (_ *App, err error) {
 	return a, nil
 }
 
-// hold takes the data directory: for this process, or on PostgreSQL, where others may share it, for those that do.
-func (a *App) hold(ctx context.Context, o cli.Options) error {
-	dir := a.cfg.Storage.Data
-	lock := flock.New(filepath.Join(dir, "lock"))
-	err := os.MkdirAll(dir, 0o700)
-	ok := false
-	switch shared := a.cfg.Storage.DatabaseURL != ""; {
-	case err != nil:
-	case shared && (o.Server || o.Beside):
-		ok, err = share(ctx, lock)
-	default:
-		if ok, err = lock.TryLock(); ok && shared { // a command alone
-			if err = lock.Unlock(); err == nil {
-				ok, err = share(ctx, lock)
-			}
-		}
-	}
-	if err != nil {
-		return fault.New(fault.Unavailable, "data_directory", "The data directory %s cannot be used (%v). Make it a directory that you can write to, or choose another one with --data or BYLINE_DATA.", dir, err).Because(err)
-	}
-	if !ok {
-		return fault.New(fault.Conflict, cli.InUse, "Another process holds the data directory %s. Stop it, or choose another directory with --data.", dir)
-	}
-	a.lock = lock
-	return nil
-}
-
-// share takes a lock that others may have, too. A command may look at it at the same moment, by taking it alone.
-func share(ctx context.Context, lock *flock.Flock) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	ok, err := lock.TryRLockContext(ctx, 10*time.Millisecond)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return false, nil // a process on SQLite
-	}
-	return ok, err
-}
-
 func (a *App) openStores(ctx context.Context) error {
 	s, err := store.Open(ctx, storeOptions(a.cfg, a.log))
 	if err != nil {
@@ -157,7 +119,16 @@ func (a *App) openStores(ctx context.Context) error {
 	if a.blobs, err = openBlobs(a.cfg); err != nil {
 		return err
 	}
-	n, err := a.blobs.Sweep(ctx, func(key string) (bool, error) { return s.HasBlob(ctx, key) })
+	known := func(key string) (bool, error) { return s.HasBlob(ctx, key) }
+	mine, err := a.ownsFiles(ctx, known)
+	if err != nil {
+		return fmt.Errorf("look whose files there are: %w", err)
+	}
+	if !mine { // what this database does not know may be all that another one has
+		a.log.Warn("files of another library are left alone: this data directory was used with another database", "directory", a.cfg.Storage.Data)
+		known = func(string) (bool, error) { return true, nil }
+	}
+	n, err := a.blobs.Sweep(ctx, known)
 	if err != nil {
 		return fmt.Errorf("sweep blobs: %w", err)
 	}
@@ -165,14 +136,6 @@ func (a *App) openStores(ctx context.Context) error {
 		a.log.Info("removed unfinished uploads", "files", n)
 	}
 	return nil
-}
-
-// openBlobs opens the directory of uploaded files. Servers with one database share it.
-func openBlobs(cfg *config.Config) (*localfs.Store, error) {
-	if cfg.Storage.DatabaseURL != "" {
-		return localfs.OpenShared(cfg.Storage.Data)
-	}
-	return localfs.Open(cfg.Storage.Data)
 }
 
 // databaseFile is SQLite's, in the data directory; its logs have the same name with an ending.
@@ -381,6 +344,7 @@ func (a *App) accounts(ctx context.Context, server bool) (*account.Service, erro
 // How often the background loops look.
 const (
 	sweepEvery   = 10 * time.Second // what was deleted is gone within 60 s
+	sweepAgain   = time.Second      // at the start, while something is left
 	compactEvery = time.Minute
 	compactAfter = time.Hour // a reader may still be resuming before
 	releaseEvery = 20 * time.Second
@@ -402,12 +366,24 @@ func (a *App) start() {
 		a.background.Go(func() { a.outside.run(ctx, a.known) })
 	}
 	a.background.Go(func() {
-		sweep := func() error {
-			_, err := a.store.Sweep(ctx, a.blobs.Delete)
+		left := 1 // perhaps
+		sweep := func() (err error) {
+			left, err = a.store.Sweep(ctx, a.blobs.Delete)
 			return err
 		}
-		if err := sweep(); err != nil && ctx.Err() == nil { // at once: a process may be restarted before its first round, again and again
-			a.failed("sweep")(err)
+		// First at once: a process may be restarted before its first round, again and again. Readers may be in the way for a moment.
+		first, stop := context.WithTimeout(ctx, sweepEvery)
+		defer stop()
+		for left > 0 && first.Err() == nil {
+			if err := sweep(); err != nil && ctx.Err() == nil {
+				a.failed("sweep")(err)
+			}
+			if left > 0 {
+				select {
+				case <-first.Done():
+				case <-time.After(sweepAgain):
+				}
+			}
 		}
 		every(ctx, sweepEvery, sweep, a.failed("sweep"))
 	})

@@ -118,6 +118,53 @@ func TestALibraryInUseIsReachedThroughItsServer(t *testing.T) {
 	}
 }
 
+// On PostgreSQL servers of several machines share the directory. The command asks the one of its machine; where there is none it opens the library beside
+// the others.
+func TestALibraryOfSeveralServers(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := "byline-data/serve." + host + ".json"
+	s := newSession(t)
+	s.held = true
+	s.environ = []string{"DATABASE_URL=postgres://localhost/byline", "BYLINE_LISTEN=127.0.0.1:0"}
+	s.run("search", "x").want(t, cli.ExitOK, "Nothing was found.", "")
+	if !s.options.Beside || fmt.Sprint(s.lib.state) != "[drained closed]" {
+		t.Errorf("%+v %v", s.options, s.lib.state)
+	}
+	srv := httptest.NewServer(s.lib.Handler())
+	defer srv.Close()
+	other := fmt.Sprintf(`{"url":%q,"token":"bll_local","pid":7}`, srv.URL)
+	s.write(file, other)
+	s.run("search", "x").want(t, cli.ExitOK, "Nothing was found.", "")
+	if s.options.Beside {
+		t.Error("the server of this machine was not asked")
+	}
+
+	// A server that ends leaves the file alone when another one has started meanwhile.
+	s.held = false
+	for _, mine := range []bool{false, true} {
+		ctx, stop := context.WithCancel(t.Context())
+		greeted, out := io.Pipe()
+		ended := make(chan int, 1)
+		go func() { ended <- cli.Run(ctx, s.program(out, io.Discard, "serve", "--json")) }()
+		if err := json.NewDecoder(greeted).Decode(&struct{}{}); err != nil {
+			t.Fatal(err)
+		}
+		if !mine {
+			s.write(file, strings.Replace(other, "bll_local", "bll_other", 1))
+		}
+		stop()
+		if code := <-ended; code != cli.ExitOK {
+			t.Errorf("exit %d", code)
+		}
+		if _, err := os.Stat(file); (err == nil) == mine {
+			t.Errorf("mine %v, left: %v", mine, err)
+		}
+	}
+}
+
 func TestTheServeFileOfAKilledServerIsRemoved(t *testing.T) {
 	s := newSession(t)
 	if err := os.Mkdir("byline-data", 0o700); err != nil {

@@ -325,7 +325,7 @@ func (s *session) program(out, err io.Writer, args ...string) cli.Program {
 			if s.open != nil {
 				return nil, s.open
 			}
-			if s.held {
+			if s.held && !o.Beside {
 				return nil, fault.New(fault.Conflict, cli.InUse, "Another process holds the data directory.")
 			}
 			return s.lib, os.MkdirAll(o.Config.Storage.Data, 0o700)

@@ -90,7 +90,7 @@ type leaving struct {
 
 // ServeHTTP answers as next does.
 func (l *leaving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if l.begun.Load() {
+	if l.begun.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
 	l.next.ServeHTTP(w, r)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"byline/internal/document"
 	"byline/internal/engine/embed"
@@ -16,17 +15,34 @@ import (
 // nearLimit is when it begins to matter whether one more passage fits, in bytes.
 const nearLimit = lexical.SegmentLimit - lexical.SegmentLimit/8
 
-// builders are used again, for what they remember of words.
-var builders = sync.Pool{New: func() any { return lexical.NewBuilder() }}
+// builders are used again, for what they remember of words. There are few, of some megabytes; a sync.Pool would forget them
+// between one document and the next, in which much is allocated.
+var builders = make(chan *lexical.Builder, 2)
 
 // sparedSize is up to which size of its segment a builder is kept: it takes ten times as much.
-const sparedSize = 512 << 10
+const sparedSize = 128 << 10
+
+func takeBuilder() *lexical.Builder {
+	select {
+	case b := <-builders:
+		return b
+	default:
+		return lexical.NewBuilder()
+	}
+}
+
+func keepBuilder(b *lexical.Builder) {
+	select {
+	case builders <- b:
+	default:
+	}
+}
 
 // Encode turns the passages of one document into segments. Headings count as words of their passages: a section is
 // found by its title, too.
 func Encode(passages []document.Passage) ([]Segment, error) {
 	var out []Segment
-	b := builders.Get().(*lexical.Builder)
+	b := takeBuilder()
 	cut := func() error {
 		if b.Len() == 0 {
 			return nil
@@ -56,7 +72,7 @@ func Encode(passages []document.Passage) ([]Segment, error) {
 		return nil, err
 	}
 	if small {
-		builders.Put(b)
+		keepBuilder(b)
 	}
 	return out, nil
 }

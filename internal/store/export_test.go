@@ -34,6 +34,20 @@ func (s *Store) TakenIn(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// Shrunk tells whether the writer and a reader have ever given their caches back.
+func (s *Store) Shrunk(ctx context.Context) (writer, reader bool, err error) {
+	asked := func(yes *bool) func(*tx) error {
+		return func(t *tx) error {
+			_, *yes = t.q.(*liteConn).stmts["PRAGMA shrink_memory"]
+			return nil
+		}
+	}
+	if err = s.write(ctx, laneEvents, asked(&writer)); err == nil {
+		err = s.read(ctx, asked(&reader))
+	}
+	return writer, reader, err
+}
+
 // Create adds a run with a subject that is not there, for what any run can do.
 func (s *Store) Create(ctx context.Context, n runs.NewRun) (r runs.Run, err error) {
 	err = s.write(ctx, laneEvents, func(t *tx) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,9 @@ func (l *liteDB) handIn(ctx context.Context, m *member) error {
 
 // writeAll hands in members together: they come into one group.
 func (l *liteDB) writeAll(ln lane, n int, do func(i int) (context.Context, func(*tx) error), done func(i int, err error)) {
+	if n == 0 {
+		return
+	}
 	var all sync.WaitGroup
 	all.Add(n)
 	members := make([]member, n)
@@ -98,7 +102,7 @@ func (l *liteDB) run() {
 	group := make([]*member, 0, groupSize)
 	more := gathering{timer: time.NewTimer(0)}
 	var bulk *member // came while events were gathered
-	idle := time.NewTimer(intakeAge)
+	idle, quiet := time.NewTimer(idleTick), 0
 	defer l.shelveAll()
 	for {
 		group = l.waiting(group[:0])
@@ -106,17 +110,20 @@ func (l *liteDB) run() {
 			group, bulk = append(group, bulk), nil
 		}
 		if len(group) == 0 {
-			if !l.intake.empty() {
-				idle.Reset(intakeAge)
+			if quiet < quietTicks {
+				idle.Reset(idleTick)
 			}
 			select {
 			case m := <-l.events:
 				group = with(group, m)
 			case m := <-l.bulk:
 				group = append(group, m)
-			case <-idle.C: // nobody writes any more, and something waits to be shelved
-				if !l.intake.empty() {
+			case <-idle.C: // nobody writes any more
+				if quiet++; !l.intake.empty() {
+					quiet = 0
 					l.commit(nil)
+				} else if quiet == quietTicks {
+					l.shrink()
 				}
 				continue
 			case <-l.stop:
@@ -124,6 +131,7 @@ func (l *liteDB) run() {
 			}
 			group = l.waiting(group)
 		}
+		quiet = 0
 		if bulk == nil && more.worthwhile(group) {
 			group, bulk = l.gather(group, &more)
 		}
@@ -272,6 +280,26 @@ func (l *liteDB) transact(group []*member, errs []error, savepoints bool) error 
 	}
 	l.intake.done(err == nil && !nothing, now)
 	return err
+}
+
+// How long nobody must have written until caches are given up: more of them is used at a busy time than is any use later.
+const (
+	idleTick   = intakeAge
+	quietTicks = 4
+)
+
+// shrink gives back the memory of pages that connections remember, but for those that are in use now.
+func (l *liteDB) shrink() {
+	const query = "PRAGMA shrink_memory"
+	ctx := context.Background()
+	l.writer.exec(ctx, query) //nolint:errcheck // it is only memory
+	idle := l.readers.takeIdle()
+	for _, c := range slices.Backward(idle) { // the one used last comes back last
+		if c.conn != nil {
+			c.exec(ctx, query) //nolint:errcheck // the same
+		}
+		l.readers.give(c)
+	}
 }
 
 // shelveAll leaves nothing in the intake of a store that is closed. What fails here is done when it is opened again.

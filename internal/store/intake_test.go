@@ -224,6 +224,34 @@ func TestIntakeIsShelvedInTime(t *testing.T) {
 	})
 }
 
+// A store that has been busy gives the memory of its caches back when nobody writes any more.
+func TestIdleStoreGivesMemoryBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.New(t)
+		id := queued(t, s, 1, "")[0]
+		l := claimed(t, s, "w")
+		shrunk := func(want bool) {
+			t.Helper()
+			writer, reader, err := s.Shrunk(t.Context())
+			if err != nil || writer != want || reader != want {
+				t.Errorf("shrunk: writer %t, reader %t, want %t; %v", writer, reader, want, err)
+			}
+		}
+		for range 20 {
+			appendAll(t, s, l, token("word"))
+			shrunk(false)
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(20 * time.Second)
+		for range 8 { // each of them may be another reader
+			shrunk(true)
+		}
+		if n := len(logged(t, s, id, 0)); n != 22 {
+			t.Errorf("%d events", n)
+		}
+	})
+}
+
 // More than intakeSize of tokens does not wait.
 func TestIntakeIsBounded(t *testing.T) {
 	s := storetest.New(t)

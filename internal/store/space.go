@@ -219,28 +219,38 @@ func (s *Store) sweepSpaces(ctx context.Context) error {
 }
 
 func (s *Store) sweepSpace(ctx context.Context, id string) error {
-	dropped := func(t *tx) (bool, error) {
-		return t.exists(`SELECT 1 FROM space WHERE id = ? AND state = ?`, id, search.SpaceDropped)
-	}
-	const some = 100
-	err := s.slice(ctx, func(t *tx) (bool, error) {
-		if ok, err := dropped(t); err != nil || !ok {
-			return false, err // offered again meanwhile
+	const some = 200 // vectors that are looked at in a slice, whichever space they are of
+	for after, more := "", true; more; {
+		var next string
+		err := s.write(ctx, laneBulk, func(t *tx) error {
+			next = ""
+			if dropped, err := t.dropped(id); err != nil || !dropped {
+				return err // offered again meanwhile
+			}
+			if _, err := t.exec(`UPDATE segment SET live = ?, created_at = ? WHERE space = ? AND live = ?`, segmentReplaced, t.now, id, segmentLive); err != nil {
+				return err
+			}
+			if _, err := t.exec(`DELETE FROM document_space WHERE space = ?`, id); err != nil {
+				return err
+			}
+			err := t.row(`SELECT COALESCE(MAX(passage_id), '') FROM (SELECT passage_id FROM vector WHERE passage_id > ? ORDER BY passage_id LIMIT ?) part`, after, some).Scan(&next)
+			if err != nil || next == "" {
+				return err
+			}
+			_, err = t.exec(`DELETE FROM vector WHERE passage_id > ? AND passage_id <= ? AND space = ?`, after, next, id)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		if _, err := t.exec(`UPDATE segment SET live = ?, created_at = ? WHERE space = ? AND live = ?`, segmentReplaced, t.now, id, segmentLive); err != nil {
-			return false, err
-		}
-		if _, err := t.exec(`DELETE FROM document_space WHERE space = ?`, id); err != nil {
-			return false, err
-		}
-		n, err := t.exec(`DELETE FROM vector WHERE (passage_id, space) IN (SELECT passage_id, space FROM vector WHERE space = ? LIMIT ?)`, id, some)
-		return n == some, err
-	})
-	if err != nil {
-		return err
+		after, more = next, next != ""
 	}
 	return s.write(ctx, laneBulk, func(t *tx) error {
 		_, err := t.exec(`DELETE FROM space WHERE id = ? AND state = ?`, id, search.SpaceDropped)
 		return err
 	})
+}
+
+func (t *tx) dropped(space string) (bool, error) {
+	return t.exists(`SELECT 1 FROM space WHERE id = ? AND state = ?`, space, search.SpaceDropped)
 }

@@ -124,6 +124,21 @@ func (r *readers) take(ctx context.Context) (*liteConn, error) {
 	return c, nil
 }
 
+// takeIdle takes all that nobody reads with, the one used last first.
+func (r *readers) takeIdle() (list []*liteConn) {
+	for {
+		select {
+		case <-r.free:
+		default:
+			return list
+		}
+		r.mu.Lock()
+		list = append(list, r.idle[len(r.idle)-1])
+		r.idle = r.idle[:len(r.idle)-1]
+		r.mu.Unlock()
+	}
+}
+
 func (r *readers) give(c *liteConn) {
 	r.mu.Lock()
 	r.idle = append(r.idle, c)

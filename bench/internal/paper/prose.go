@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 )
 
 // Prose makes text of about size bytes: paragraphs under headings, from a vocabulary whose words are as unequally frequent
@@ -35,7 +36,8 @@ func Prose(seed uint64, size int) string {
 	return b.String()[:size]
 }
 
-func vocabulary() []string {
+// vocabulary is made once: it would take longer than a text of it.
+var vocabulary = sync.OnceValue(func() []string {
 	r := rand.New(rand.NewPCG(7, 7))
 	list := strings.Fields("the of and to in is that for it was on are as with be by at this from or an which have not but can")
 	syllables := strings.Fields("ba ter con ing ro mi sta ple der an tion vel or ness cha re li dom fer gu hi ous ment ka lo pri su tra en wi")
@@ -47,4 +49,4 @@ func vocabulary() []string {
 		list = append(list, w)
 	}
 	return list
-}
+})

@@ -32,7 +32,7 @@ type knownWord struct {
 const (
 	stopWord = 1<<32 - 1
 	maxWord  = 48      // bytes of a word that is remembered
-	maxKnown = 1 << 16 // words and terms that are remembered; more begin anew
+	maxKnown = 1 << 15 // words and terms that are remembered; more begin anew
 )
 
 func newVocabulary() *vocabulary {

@@ -66,6 +66,11 @@ func (b *Builder) reserve(id, group ulid) error {
 	return nil
 }
 
+// reset empties the builder and keeps its room.
+func (b *Builder) reset() {
+	b.codes, b.scales, b.residuals, b.ids, b.groups = b.codes[:0], b.scales[:0], b.residuals[:0], b.ids[:0], b.groups[:0]
+}
+
 // Fits tells whether a passage can be added without making the segment larger than limit bytes. Everything fits into an empty builder.
 func (b *Builder) Fits(limit int) bool { return len(b.ids) == 0 || b.sizeWith(1) <= limit }
 

@@ -11,6 +11,11 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 	}
 	dims := parts[0].Segment.dims
 	b := NewBuilder(dims)
+	most := 0 // bytes of codes
+	for _, p := range parts {
+		most += len(p.Segment.codes)
+	}
+	b.codes = make([]byte, 0, min(most, limit)) // growing would copy it several times
 	for i, p := range parts {
 		if p.Segment.dims != dims {
 			return fmt.Errorf("merge segment %d: %d instead of %d: %w", i, p.Segment.dims, dims, ErrDims)
@@ -23,7 +28,7 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 					if err := emit(b.Bytes()); err != nil {
 						return err
 					}
-					b = NewBuilder(dims)
+					b.reset()
 				}
 				if err := b.reserve(l.id(doc), id); err != nil {
 					return fmt.Errorf("merge segment %d: %w", i, err)

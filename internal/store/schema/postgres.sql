@@ -525,7 +525,6 @@ CREATE TABLE vector (
     CONSTRAINT vector_pkey PRIMARY KEY (passage_id, space)
 );
 CREATE INDEX vector_document ON vector USING btree (document_id, generation);
-CREATE INDEX vector_space ON vector USING btree (space);
 
 CREATE TABLE workspace (
     id text NOT NULL,

@@ -522,8 +522,6 @@ CREATE TABLE vector (
 
 CREATE INDEX vector_document ON vector (document_id, generation);
 
-CREATE INDEX vector_space ON vector (space);
-
 CREATE TABLE workspace (
     id         TEXT PRIMARY KEY,
     kind       TEXT NOT NULL, -- local, personal
