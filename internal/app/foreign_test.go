@@ -43,6 +43,9 @@ func (s *system) operations() (list []operation) {
 		s.t.Fatal(err)
 	}
 	for template, item := range spec.Paths {
+		if strings.HasPrefix(template, "/ws/") { // sockets have tests of their own: they answer by closing
+			continue
+		}
 		for method, o := range item {
 			op := operation{id: o.OperationID, method: strings.ToUpper(method), template: template, public: len(o.Security) > 0 && len(o.Security[0]) == 0}
 			_, op.streams = o.Responses["200"].Content["text/event-stream"]
@@ -168,8 +171,8 @@ var named = []struct {
 	{"list-runs", "/api/v1/runs?subject_id={draft_id}", nil, true},
 }
 
-// nameless are the operations that name no object of anybody's.
-var nameless = strings.Fields(`login logout me refresh register add-user list-users list-drafts list-documents upload add-url list-sessions add-session list-profiles list-starters
+// nameless are the operations that name no object of anybody's. A ticket names a path, and opens nothing that its holder may not see.
+var nameless = strings.Fields(`add-ticket login logout me refresh register add-user list-users list-drafts list-documents upload add-url list-sessions add-session list-profiles list-starters
 	list-commands list-usage get-style-guide put-style-guide list-indexes rebuild-index roll-back-index status health ready mcp openai-embeddings openai-models openai-model`)
 
 // Every operation answers about another's object as about none: same status, same body. Nobody, and who was somebody, learns nothing at all.
@@ -245,9 +248,9 @@ func TestEveryOperationIsOnesOwn(t *testing.T) {
 	if tried < 45 {
 		t.Errorf("only %d operations name an object in their path", tried)
 	}
-	// All of them would have worked for their owner; a document of text has no pages.
+	// All of them would have worked for their owner; a document of text has no pages, and the stream of a session has no end.
 	for _, op := range list {
-		if !strings.Contains(op.template, "_id}") || op.id == "get-page" {
+		if !strings.Contains(op.template, "_id}") || op.id == "get-page" || op.id == "session-events" {
 			continue
 		}
 		if r := ask(ann, op, op.template, bodies[op.id], hers); r.status == 404 || r.status == 401 || r.status == 422 && op.id != "answer-run" || r.status >= 500 {
