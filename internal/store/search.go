@@ -1,8 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,21 +128,17 @@ func (s *Store) SegmentData(ctx context.Context, ws ident.Workspace, id string) 
 		if err != nil {
 			return missing(err, segmentNoun)
 		}
-		parts, err := all(t, scanBytes, `SELECT data FROM segment_slice WHERE segment_id = ? ORDER BY ord`, id)
-		if err != nil {
-			return err
+		data = make([]byte, 0, size)
+		err = each(t, func(row scanner) (part sql.RawBytes, err error) {
+			err = row.Scan(&part)
+			return part, err
+		}, func(part sql.RawBytes) { data = append(data, part...) }, `SELECT data FROM segment_slice WHERE segment_id = ? ORDER BY ord`, id)
+		if err == nil && len(data) != size {
+			err = fault.Missing(segmentNoun) // replaced between the two statements
 		}
-		if data = bytes.Join(parts, nil); len(data) != size {
-			return fault.Missing(segmentNoun) // replaced between the two statements
-		}
-		return nil
+		return err
 	})
 	return data, err
-}
-
-func scanBytes(row scanner) (b []byte, err error) {
-	err = row.Scan(&b)
-	return b, err
 }
 
 // Condemn meets search.Store.

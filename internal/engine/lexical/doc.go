@@ -7,14 +7,15 @@
 //
 // # Segments
 //
-// A [Builder] takes passages (an id, the id of the group that it belongs to, its tokens) and gives a segment as bytes, which are written once
+// A [Builder] takes passages (an id, the id of the group that it belongs to, its texts or tokens) and gives a segment as bytes, which are written once
 // and never changed. [Open] reads them in place. What is deleted is deleted as a group: the caller keeps a list of dead groups beside each segment
 // (tombstones) until [Merge] writes the living ones anew.
 //
 //	b := lexical.NewBuilder()
 //	for _, p := range passages {
-//		if err := b.Add(p.ID, p.DocumentID, lexical.Analyze(p.Text, lang)); err != nil { ... }
-//		if b.Size() > limit { cut: keep b.Bytes(), go on with a new builder }
+//		b.Read(p.Text, lang)
+//		if err := b.AddRead(p.ID, p.DocumentID); err != nil { ... }
+//		if b.Size() > limit { cut: keep b.Bytes(), then b.Reset() }
 //	}
 //	seg, err := lexical.Open(b.Bytes())
 //
