@@ -408,7 +408,7 @@ func TestReadersThatNeverRead(t *testing.T) {
 	srv.Listener = shallow{l}
 	srv.Start()
 	defer srv.Close()
-	text := strings.Repeat("z", 3000)
+	text := strings.Repeat("z", 1200)
 	told := 0
 	tell := func(k int) {
 		for range k {
@@ -416,7 +416,7 @@ func TestReadersThatNeverRead(t *testing.T) {
 			storetest.Tell(t, s.app.Store(), "local", id, fmt.Sprint(told, text))
 		}
 	}
-	const before = 300
+	const before = 700
 	tell(before) // so that replays are part of it, and what the store keeps in memory is there
 	good := ann.join("/ws/" + id + "?after=latest")
 	good.until("hello")

@@ -142,7 +142,7 @@ func (t *tail) behind(after int64, list []*Frame) (_ []*Frame, complete bool, ba
 // all readers share; from the store as many events of its own, of up to portionBytes together.
 const (
 	portion      = 64
-	portionBytes = 8 << 10
+	portionBytes = 4 << 10
 )
 
 // Cursor is one reader's place in a log. It belongs to one goroutine; Close it.
