@@ -233,9 +233,9 @@ func TestManySilentSessions(t *testing.T) {
 		d.mu.Lock()
 		clear(d.looked)
 		d.mu.Unlock()
-		time.Sleep(2 * time.Second)
+		time.Sleep(2500 * time.Millisecond)
 		d.mu.Lock()
-		if len(d.looked) != 1 || d.looked["s5"] != 2 {
+		if n := d.looked["s5"]; len(d.looked) != 1 || n < 2 || n > 3 {
 			t.Errorf("looked at %v", d.looked)
 		}
 		d.err = errDown
