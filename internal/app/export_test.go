@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"byline/internal/config"
 	"byline/internal/llm"
@@ -43,3 +44,6 @@ func (a *App) Answer(chat func(ctx context.Context, job *runs.Job) (any, error))
 
 // Store lets tests do what the program's own parts do.
 func (a *App) Store() *store.Store { return a.store }
+
+// Heartbeat sets how often WebSockets that are opened from now on are asked whether they are there.
+func (a *App) Heartbeat(every time.Duration) { a.streams.Heartbeat = every }

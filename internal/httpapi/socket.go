@@ -29,10 +29,7 @@ const (
 	closeIdle     websocket.StatusCode = 4408 // no answer to a ping
 )
 
-const (
-	heartbeat = 30 * time.Second
-	pongWait  = 30 * time.Second
-)
+const heartbeat = 30 * time.Second
 
 var (
 	errIdle = errors.New("no answer to a ping")
@@ -169,7 +166,7 @@ func (k *socket) run() {
 	var reader sync.WaitGroup
 	reader.Go(k.read)
 	k.pinging.Lock()
-	k.ping = time.AfterFunc(heartbeat/2+rand.N(heartbeat/2), k.beat) // not all at once that came at once
+	k.ping = time.AfterFunc(k.Streams.Heartbeat/2+rand.N(k.Streams.Heartbeat/2), k.beat) // not all at once that came at once
 	k.pinging.Unlock()
 	why := k.write()
 	k.pinging.Lock()
@@ -181,7 +178,9 @@ func (k *socket) run() {
 		if code == websocket.StatusInternalError {
 			k.log.Warn("WebSocket broke; the client comes again", "session", k.session, "error", why)
 		}
-		k.c.Close(code, text) //nolint:errcheck // the client has gone
+		unhalt := context.AfterFunc(k.Streams.halt, func() { k.conn.Close() }) // the other side may not say good-bye
+		k.c.Close(code, text)                                                  //nolint:errcheck // the client has gone
+		unhalt()
 	}
 	k.c.CloseNow() //nolint:errcheck // it may be closed
 	reader.Wait()
@@ -189,7 +188,7 @@ func (k *socket) run() {
 
 // beat asks whether the client is there.
 func (k *socket) beat() {
-	ctx, cancel := context.WithTimeout(context.Background(), pongWait)
+	ctx, cancel := context.WithTimeout(context.Background(), k.Streams.Heartbeat)
 	defer cancel()
 	if k.c.Ping(ctx) != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		k.follower.cancel(errIdle)
@@ -198,7 +197,7 @@ func (k *socket) beat() {
 	k.pinging.Lock()
 	defer k.pinging.Unlock()
 	if !k.over {
-		k.ping.Reset(heartbeat)
+		k.ping.Reset(k.Streams.Heartbeat)
 	}
 }
 

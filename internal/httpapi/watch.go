@@ -16,6 +16,8 @@ const watchEvery = 2 * time.Second
 // Streams are the open streams of this process: who follows, and by which right. One question every two seconds tells for all of them
 // whether the rights still stand. Run it; Close waits for WebSockets, which the HTTP server does not know of.
 type Streams struct {
+	Heartbeat time.Duration // between pings of a WebSocket, and how long an answer may take
+
 	accounts *account.Service
 	log      *slog.Logger
 
@@ -23,11 +25,15 @@ type Streams struct {
 	open    map[*follower]struct{}
 	closed  bool
 	sockets sync.WaitGroup
+	halt    context.Context // ends when nothing may be waited for any more
+	stop    context.CancelFunc
 }
 
 // NewStreams makes an empty set.
 func NewStreams(accounts *account.Service, log *slog.Logger) *Streams {
-	return &Streams{accounts: accounts, log: log, open: map[*follower]struct{}{}}
+	s := &Streams{Heartbeat: heartbeat, accounts: accounts, log: log, open: map[*follower]struct{}{}}
+	s.halt, s.stop = context.WithCancel(context.Background())
+	return s
 }
 
 // follower is an open stream. Its context ends with the reason why it has to.
@@ -126,6 +132,7 @@ func (s *Streams) Close(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
+	s.stop()
 	s.mu.Lock()
 	for f := range s.open {
 		f.cancel(errStopped)

@@ -32,7 +32,7 @@ const (
 	netEvery = time.Second
 	// A session has no end, so many are watched that say nothing. The safety net looks at netSessions of them at a time, or at a
 	// netPart of all, if that is more: at each within netPart seconds.
-	netSessions = 1000
+	netSessions = 500
 	netPart     = 5
 )
 

@@ -142,7 +142,7 @@ func (t *tail) behind(after int64, list []*Frame) (_ []*Frame, complete bool, ba
 // all readers share; from the store as many events of its own, of up to portionBytes together.
 const (
 	portion      = 64
-	portionBytes = 8 << 10
+	portionBytes = 4 << 10
 )
 
 // Cursor is one reader's place in a log. It belongs to one goroutine; Close it.
@@ -154,6 +154,7 @@ type Cursor struct {
 	tail  *tail // nil: the run had ended when the cursor was made
 	first *Frame
 	out   []*Frame
+	most  int // events of the next read of the store
 	ended bool
 }
 
@@ -229,16 +230,21 @@ func (c *Cursor) take() []*Frame {
 	return c.out
 }
 
-// fromStore reads what the tail does not have any more.
+// fromStore reads what the tail does not have any more: few events where they are long, so that little is read for nothing.
 func (c *Cursor) fromStore(ctx context.Context) error {
-	events, err := c.h.events(ctx, c.origin, c.after, portion)
+	if c.most == 0 {
+		c.most = portion / 8
+	}
+	events, err := c.h.events(ctx, c.origin, c.after, c.most)
 	size := 0
 	for _, e := range events {
 		f := c.encode(e)
 		if size += len(f.sse); size > portionBytes && len(c.out) > 0 {
-			break
+			c.most = len(c.out)
+			return nil
 		}
 		c.out = append(c.out, f)
 	}
+	c.most = min(portion, 2*c.most)
 	return err
 }
