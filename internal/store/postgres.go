@@ -217,7 +217,8 @@ type pgBus struct {
 const (
 	channel      = "byline_runs"
 	notifyWindow = 20 * time.Millisecond
-	notifyMost   = 220 // ids in one message: it has 8,000 bytes at most, the topic of a session 35
+	sayTime      = time.Second // for all that members say at once
+	notifyMost   = 220         // ids in one message: it has 8,000 bytes at most, the topic of a session 35
 )
 
 func newPGBus(pool *pgxpool.Pool, log *slog.Logger) *pgBus {
@@ -230,11 +231,9 @@ func newPGBus(pool *pgxpool.Pool, log *slog.Logger) *pgBus {
 }
 
 func (b *pgBus) close() {
-	last, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	b.say(last) // that all who were here have gone
 	b.stop()
 	b.done.Wait()
+	b.say() // that all who were here have gone
 }
 
 // Publish wakes this process at once and the others within the window.
@@ -272,7 +271,7 @@ func (b *pgBus) notify(ctx context.Context) {
 				break
 			}
 		}
-		b.say(ctx)
+		b.say()
 		select {
 		case <-ctx.Done():
 			return
@@ -281,13 +280,13 @@ func (b *pgBus) notify(ctx context.Context) {
 	}
 }
 
-// say sends what members of rooms tell those on other replicas.
-func (b *pgBus) say(ctx context.Context) {
+// say sends what members of rooms tell those on other replicas. It is not broken off by a stop: what was taken would be lost.
+func (b *pgBus) say() {
+	ctx, cancel := context.WithTimeout(context.Background(), sayTime)
+	defer cancel()
 	for words := b.live.take(); words != ""; words = b.live.take() {
 		if _, err := b.pool.Exec(ctx, "SELECT pg_notify($1, $2)", liveChannel, words); err != nil {
-			if ctx.Err() == nil {
-				b.log.Warn("tell other replicas who is there; they ask again", "error", err)
-			}
+			b.log.Warn("tell other replicas who is there; they ask again", "error", err)
 			return
 		}
 	}
