@@ -103,7 +103,7 @@ func scripted(t *testing.T, s *store.Store, hub *runs.Hub, listen string, n int)
 	}
 	handler, err := httpapi.New(httpapi.Deps{Name: "Byline", Version: "bench", MaxUpload: 1 << 20, Accounts: accounts,
 		Documents: document.New(s, nil, document.Limits{}), Searcher: search.New(s, search.NewEmbedded(s, 1<<20), nil), Drafts: draft.New(s.Drafts(), s),
-		Runs: s, Steps: s.Steps, Hub: hub, Health: ops.NewHealth(), Metrics: ops.NewMetrics("bench"), Log: slog.New(slog.DiscardHandler)}, nil)
+		Runs: s, Steps: s.Steps, Hub: hub, Streams: httpapi.NewStreams(accounts, slog.New(slog.DiscardHandler)), Health: ops.NewHealth(), Metrics: ops.NewMetrics("bench"), Log: slog.New(slog.DiscardHandler)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
