@@ -37,7 +37,6 @@ import (
 	"byline/internal/engine/sandbox"
 	"byline/internal/fault"
 	"byline/internal/httpapi"
-	"byline/internal/ident"
 	"byline/internal/ingest"
 	"byline/internal/live"
 	"byline/internal/ops"
@@ -272,13 +271,6 @@ func (a *App) build(ctx context.Context, server bool) error {
 	a.handler, err = httpapi.New(httpapi.Deps{
 		Name: cfg.App.Name, Version: a.version(), Origins: cfg.Server.CORSOrigins, MaxUpload: cfg.Documents.MaxUploadSize,
 		Accounts: accounts, Documents: documents, Fetcher: webside.fetcher, WebSearch: len(webside.finders) > 0, Searcher: searcher, Spaces: a.spaces, Engines: a.router, Feed: a.feed, Drafts: drafts, Sessions: sessions, Enquiries: agent.NewEnquiries(a.store, a.store, a.store.Bus()), Runs: a.store, Steps: a.store.Steps, Outline: a.store.Outline, Hub: a.hub, Streams: a.streams, Rooms: a.rooms,
-		Refine: func(ctx context.Context, ws ident.Workspace, r httpapi.Refinement) (runs.Run, error) {
-			wish := draft.Refinement{DraftID: r.DraftID, Feedback: r.Feedback, Apply: r.Apply, Author: r.Author}
-			if r.End > 0 {
-				wish.Selection = &draft.Selection{Start: r.Start, End: r.End}
-			}
-			return drafts.Refine(ctx, ws, 0, wish, nil)
-		},
 		Render: func(ctx context.Context, f blob.File, page, dpi int) ([]byte, error) {
 			return a.pool.RenderPage(ctx, f.(*os.File), page, dpi)
 		},

@@ -3,24 +3,14 @@ package app_test
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"byline/internal/account"
-	"byline/internal/engine/passhash"
-	"byline/internal/fault"
-	"byline/internal/httpapi"
-	"byline/internal/ident"
-	"byline/internal/ops"
-	"byline/internal/runs"
-	"byline/internal/store"
+	"byline/internal/draft"
 )
 
 // bearer sends a token with each request.
@@ -200,52 +190,49 @@ func TestMCPRefuses(t *testing.T) {
 	}
 }
 
-// The tool refine_draft is there when the installation can refine.
+// The tool refine_draft begins a refinement in the name of who asks, and nothing when there is something wrong.
 func TestMCPRefine(t *testing.T) {
-	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "byline.db")})
-	if err != nil {
-		t.Fatal(err)
+	s := open(t, t.TempDir(), "BYLINE_REGISTRATION=open")
+	owner, other := s.register("owner@example.com"), s.register("other@example.com")
+	write := func(p *person) string {
+		begun := p.want(202, "POST", "/api/v1/blog/generate", obj{"document_ids": []string{p.document("source.md", heating)}})
+		p.ended(begun.str("run", "id"))
+		return begun.str("draft", "id")
 	}
-	defer st.Close()
-	accounts, err := account.New(st, account.Options{Secret: make([]byte, 32), Algorithm: "HS256", AccessTTL: time.Hour, RefreshTTL: time.Hour,
-		PasswordHash: account.Argon2id, Registration: account.Open, LocalToken: "local", Hashers: passhash.NewPool(passhash.Options{})}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var asked []httpapi.Refinement
-	handler, err := httpapi.New(httpapi.Deps{Name: "Byline", Version: "1", Accounts: accounts, Runs: st, Health: ops.NewHealth(), Metrics: ops.NewMetrics("1"), Log: slog.New(slog.DiscardHandler),
-		Refine: func(_ context.Context, ws ident.Workspace, r httpapi.Refinement) (runs.Run, error) {
-			if r.Feedback == "of another" {
-				return runs.Run{}, fault.Missing("draft")
-			}
-			asked = append(asked, r)
-			return runs.Run{ID: "r1", Status: runs.Queued}, nil
-		}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(handler)
-	defer srv.Close()
-	s := &system{t: t, url: srv.URL}
-	s.loadSpec()
-	c := s.register("owner@example.com").mcp()
-	id := ident.New()
+	id, foreign := write(owner), write(other)
+	c := owner.mcp()
 	out, wrong := use(t, c, "refine_draft", obj{"draft_id": id, "feedback": "shorter", "start": 3, "end": 9, "mode": "apply"})
-	if wrong != "" || out["run_id"] != "r1" || out["draft_id"] != id || len(asked) != 1 {
+	if wrong != "" || out["draft_id"] != id {
 		t.Fatalf("%v %s", out, wrong)
 	}
-	if r := asked[0]; r.Author == "" || !r.Apply || r.Start != 3 || r.End != 9 || r.Feedback != "shorter" {
-		t.Errorf("%+v", r)
+	asked := owner.want(200, "GET", "/api/v1/runs?kind=refine", nil)
+	if asked.num("total") != 1 || asked.list("runs")[0].(obj)["id"] != out["run_id"] {
+		t.Fatalf("%v %s", out, asked.raw)
+	}
+	users, err := s.app.Store().Users(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.app.Store().Run(t.Context(), users[0].Workspace, out["run_id"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wish draft.Refinement
+	if err := json.Unmarshal(r.Input, &wish); err != nil {
+		t.Fatal(err)
+	}
+	if wish.Author != users[0].ID || !wish.Apply || wish.Selection == nil || wish.Selection.Start != 3 || wish.Selection.End != 9 || wish.Feedback != "shorter" {
+		t.Errorf("%+v", wish)
 	}
 	for name, in := range map[string]obj{
 		"no id": {"draft_id": "x", "feedback": "a"}, "nothing": {"draft_id": id, "feedback": ""}, "range": {"draft_id": id, "feedback": "a", "start": 5, "end": 2},
-		"mode": {"draft_id": id, "feedback": "a", "mode": "maybe"}, "another's": {"draft_id": id, "feedback": "of another"},
+		"mode": {"draft_id": id, "feedback": "a", "mode": "maybe"}, "another's": {"draft_id": foreign, "feedback": "a"},
 	} {
 		if out, wrong := use(t, c, "refine_draft", in); wrong == "" {
 			t.Errorf("%s: %v", name, out)
 		}
 	}
-	if len(asked) != 1 {
-		t.Errorf("%+v", asked)
+	if n := owner.want(200, "GET", "/api/v1/runs?kind=refine", nil).num("total"); n != 1 {
+		t.Errorf("%v refinements", n)
 	}
 }

@@ -44,7 +44,6 @@ type Deps struct {
 	Feed          *search.Feed
 	Drafts        *draft.Service
 	Enquiries     *agent.Enquiries
-	Refine        func(context.Context, ident.Workspace, Refinement) (runs.Run, error) // of the tool refine_draft; nil: there is none
 	Sessions      *session.Service
 	Runs          runs.Admin
 	Steps         func(ctx context.Context, runID string) ([]runs.Step, error)

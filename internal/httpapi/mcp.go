@@ -60,9 +60,7 @@ func (s *server) mcpServer(caller context.Context, cache *mcp.SchemaCache) *mcp.
 	addTool(c, m, &mcp.Tool{Name: "list_drafts", Annotations: read, Description: "List drafts, newest first."}, c.drafts)
 	addTool(c, m, &mcp.Tool{Name: "get_draft", Annotations: read, Description: "A draft with its text and citations. While its status is generating, its text is not there yet."}, c.draft)
 	addTool(c, m, &mcp.Tool{Name: "generate_draft", Annotations: adds, Description: "Begin to write a cited post from documents. It takes a while: get_draft tells when it is done."}, c.generate)
-	if s.Refine != nil {
-		addTool(c, m, &mcp.Tool{Name: "refine_draft", Annotations: adds, Description: "Change a draft as a feedback wishes: as a proposal to accept or reject, or at once."}, c.refine)
-	}
+	addTool(c, m, &mcp.Tool{Name: "refine_draft", Annotations: adds, Description: "Change a draft as a feedback wishes: as a proposal to accept or reject, or at once."}, c.refine)
 	m.AddResourceTemplate(&mcp.ResourceTemplate{Name: "document", URITemplate: documentURI + "{document_id}", MIMEType: "text/plain", Description: "The text of a document"}, c.readDocument)
 	m.AddResourceTemplate(&mcp.ResourceTemplate{Name: "draft", URITemplate: draftURI + "{draft_id}", MIMEType: "text/markdown", Description: "The newest version of a draft"}, c.readDraft)
 	m.AddReceivingMiddleware(c.list)

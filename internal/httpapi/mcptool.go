@@ -266,16 +266,6 @@ func (c *mcpCaller) generate(ctx context.Context, in mcpGenerateIn) (mcpRunOut, 
 	return mcpRunOut{d.ID, r.ID, string(r.Status)}, err
 }
 
-// Refinement is a change of a draft that somebody wishes for, as the tool refine_draft asks for it.
-type Refinement struct {
-	DraftID  string
-	Feedback string
-	Start    int // UTF-8 byte offsets of the selection in the newest version; both 0: the whole
-	End      int
-	Apply    bool // at once, instead of as a proposal
-	Author   string
-}
-
 type mcpRefineIn struct {
 	DraftID  string `json:"draft_id"`
 	Feedback string `json:"feedback" jsonschema:"what to change"`
@@ -296,6 +286,10 @@ func (c *mcpCaller) refine(ctx context.Context, in mcpRefineIn) (mcpRunOut, erro
 	case in.Mode != "" && in.Mode != "proposal" && in.Mode != "apply":
 		return mcpRunOut{}, fault.Bad("mode", "invalid", "mode is proposal or apply, not %q.", in.Mode)
 	}
-	r, err := c.s.Refine(ctx, c.workspace(), Refinement{in.DraftID, in.Feedback, in.Start, in.End, in.Mode == "apply", userOf(c.caller).ID})
+	wish := draft.Refinement{DraftID: in.DraftID, Feedback: in.Feedback, Apply: in.Mode == "apply", Author: userOf(c.caller).ID}
+	if in.End > 0 {
+		wish.Selection = &draft.Selection{Start: in.Start, End: in.End}
+	}
+	r, err := c.s.Drafts.Refine(ctx, c.workspace(), 0, wish, nil)
 	return mcpRunOut{in.DraftID, r.ID, string(r.Status)}, err
 }
