@@ -36,13 +36,8 @@ unprivileged() {
 	fi
 }
 
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 12000)) # below the range of outgoing connections
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
-}
+# shellcheck source=scripts/server.sh
+. "$(dirname "$0")/server.sh"
 
 url() { echo "postgres://postgres@127.0.0.1:$(cat "$dir/port")/postgres?sslmode=disable"; }
 
