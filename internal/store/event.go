@@ -209,6 +209,25 @@ func (t *tx) once(ws ident.Workspace, o *ident.Once) (m made, repeated bool, err
 	return m, true, nil
 }
 
+// runOnce makes a run in a transaction, or gives the one that an earlier request with the same key made.
+func (s *Store) runOnce(ctx context.Context, ws ident.Workspace, once *ident.Once, create func(*tx) (runs.Run, error)) (r runs.Run, err error) {
+	err = s.write(ctx, laneEvents, func(t *tx) error {
+		m, repeated, err := t.once(ws, once)
+		if err != nil {
+			return err
+		}
+		if repeated {
+			r, err = t.run(ws, m.Run)
+			return err
+		}
+		if r, err = create(t); err != nil {
+			return err
+		}
+		return t.remember(ws, once, made{Resource: r.Subject.ID, Run: r.ID})
+	})
+	return r, err
+}
+
 // remember keeps what a request with a key made, in the transaction that makes it.
 func (t *tx) remember(ws ident.Workspace, o *ident.Once, m made) error {
 	if o == nil {

@@ -49,28 +49,16 @@ func encodeProposal(p draft.Proposal) (title, hunks string, err error) {
 }
 
 // Refine meets draft.Changes.
-func (v Drafts) Refine(ctx context.Context, ws ident.Workspace, match int, f draft.Refinement, once *ident.Once) (r runs.Run, err error) {
-	err = v.store.write(ctx, laneEvents, func(t *tx) error {
-		m, repeated, err := t.once(ws, once)
-		if err != nil {
-			return err
-		}
-		if repeated {
-			r, err = t.run(ws, m.Run)
-			return err
-		}
+func (v Drafts) Refine(ctx context.Context, ws ident.Workspace, match int, f draft.Refinement, once *ident.Once) (runs.Run, error) {
+	return v.store.runOnce(ctx, ws, once, func(t *tx) (runs.Run, error) {
 		d, err := t.changeable(ws, f.DraftID, match)
 		if err != nil {
-			return err
+			return runs.Run{}, err
 		}
 		input := f // the transaction may be tried again
 		input.Version = d.Version
-		if r, err = t.createRun(ws, runs.NewRun{Kind: runs.KindRefine, SessionID: d.SessionID, Input: input, Subject: runs.Subject{Type: subjectDraft, ID: d.ID}}); err != nil {
-			return err
-		}
-		return t.remember(ws, once, made{Resource: d.ID, Run: r.ID})
+		return t.createRun(ws, runs.NewRun{Kind: runs.KindRefine, SessionID: d.SessionID, Input: input, Subject: runs.Subject{Type: subjectDraft, ID: d.ID}})
 	})
-	return r, err
 }
 
 // changeable holds a draft that has a text and is not being written. match is the version that must be its newest, 0 for any.

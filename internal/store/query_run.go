@@ -11,22 +11,8 @@ import (
 const subjectQuery = "query"
 
 // AddRun meets agent.EnquiryStore.
-func (s *Store) AddRun(ctx context.Context, ws ident.Workspace, n runs.NewRun, once *ident.Once) (r runs.Run, err error) {
-	err = s.write(ctx, laneEvents, func(t *tx) error {
-		m, repeated, err := t.once(ws, once)
-		if err != nil {
-			return err
-		}
-		if repeated {
-			r, err = t.run(ws, m.Run)
-			return err
-		}
-		if r, err = t.createRun(ws, n); err != nil {
-			return err
-		}
-		return t.remember(ws, once, made{Resource: n.Subject.ID, Run: r.ID})
-	})
-	return r, err
+func (s *Store) AddRun(ctx context.Context, ws ident.Workspace, n runs.NewRun, once *ident.Once) (runs.Run, error) {
+	return s.runOnce(ctx, ws, once, func(t *tx) (runs.Run, error) { return t.createRun(ws, n) })
 }
 
 // purgeAnswers purges the query runs that found a document: their steps and events hold passages of it, and their answers quote it.

@@ -426,43 +426,32 @@ func (t *tx) cancelRuns(ws ident.Workspace, subjectID string) error {
 }
 
 // Requeue meets runs.Admin.
-func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once *ident.Once) (r runs.Run, err error) {
-	err = s.write(ctx, laneEvents, func(t *tx) error {
-		m, repeated, err := t.once(ws, once)
-		if err != nil {
-			return err
-		}
-		if repeated {
-			r, err = t.run(ws, m.Run)
-			return err
-		}
+func (s *Store) Requeue(ctx context.Context, ws ident.Workspace, id string, once *ident.Once) (runs.Run, error) {
+	return s.runOnce(ctx, ws, once, func(t *tx) (runs.Run, error) {
 		old, err := t.run(ws, id)
 		if err != nil {
-			return err
+			return runs.Run{}, err
 		}
 		if old.Status != runs.Failed {
-			return fault.New(fault.Conflict, "run_not_failed", "Only a failed run can be tried again; this one is %s.", old.Status)
+			return runs.Run{}, fault.New(fault.Conflict, "run_not_failed", "Only a failed run can be tried again; this one is %s.", old.Status)
 		}
 		busy, err := t.exists(`SELECT 1 FROM run WHERE workspace = ? AND subject_id = ? AND ended_at = 0`, ws, old.Subject.ID)
 		if err != nil {
-			return err
+			return runs.Run{}, err
 		}
 		if busy {
-			return fault.New(fault.Conflict, "run_under_way", "Another run works on the same %s. Wait until it has ended.", old.Subject.Type)
+			return runs.Run{}, fault.New(fault.Conflict, "run_under_way", "Another run works on the same %s. Wait until it has ended.", old.Subject.Type)
 		}
-		if r, err = t.createRun(ws, runs.NewRun{Kind: old.Kind, Subject: old.Subject, SessionID: old.SessionID, Input: old.Input}); err != nil {
-			return err
+		r, err := t.createRun(ws, runs.NewRun{Kind: old.Kind, Subject: old.Subject, SessionID: old.SessionID, Input: old.Input})
+		if err != nil {
+			return runs.Run{}, err
 		}
 		if _, err := t.exec(`INSERT INTO run_step (run_id, key, done, result, attempt, at)
 			SELECT ?, key, done, result, 0, at FROM run_step WHERE run_id = ? AND done = 1 AND REPLACE(key, ?, '') = key`, r.ID, old.ID, runs.ShowPrefix); err != nil {
-			return err
+			return runs.Run{}, err
 		}
-		if err := t.unsettle(r); err != nil {
-			return err
-		}
-		return t.remember(ws, once, made{Resource: old.Subject.ID, Run: r.ID})
+		return r, t.unsettle(r)
 	})
-	return r, err
 }
 
 // unsettle hands the subject over to its new run. Of a subject that is gone the run cannot begin.
