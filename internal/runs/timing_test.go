@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -426,6 +427,47 @@ func TestTokensAreJoinedInWindowsOf40ms(t *testing.T) {
 		time.Sleep(time.Second)
 		stop(w)
 		if got, want := strings.Join(d.appended, ", "), "0 token, 40 token, 80 token, 100 token, 100 notice"; got != want {
+			t.Errorf("appended %s, want %s", got, want)
+		}
+	})
+}
+
+// Words that wait in a connection are taken once a window, shortly before its end, so that they are in it. The first ones, and those
+// behind a silence, are not waited for.
+func TestWaitingWordsAreTakenOnceAWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(runs.Run{})
+		began, said := time.Now(), 0
+		var looks []string
+		w := d.worker(func(ctx context.Context, j *runs.Job) (any, error) {
+			look := func(words int) error {
+				j.Rest()
+				looks = append(looks, strconv.FormatInt(time.Since(began).Milliseconds(), 10))
+				for range words {
+					if err := j.Token(ctx, "draft", "a", said, "x"); err != nil {
+						return err
+					}
+					said++
+				}
+				return nil
+			}
+			for _, words := range []int{1, 2, 1, 0, 0} {
+				if err := look(words); err != nil {
+					return nil, err
+				}
+			}
+			time.Sleep(time.Until(began.Add(500 * time.Millisecond)))
+			if err := look(1); err != nil {
+				return nil, err
+			}
+			return nil, nil
+		})
+		time.Sleep(time.Second)
+		stop(w)
+		if got, want := strings.Join(looks, " "), "0 35 75 115 115 500"; got != want {
+			t.Errorf("looked after %s ms, want %s", got, want)
+		}
+		if got, want := strings.Join(d.appended, ", "), "0 token, 40 token, 80 token, 500 token"; got != want {
 			t.Errorf("appended %s, want %s", got, want)
 		}
 	})
