@@ -279,9 +279,11 @@ func TestClaimsInOneSession(t *testing.T) {
 func TestSessionLog(t *testing.T) {
 	eachTalk(t, func(t *testing.T, c conversation) {
 		var woken sync.Map
-		cancel := c.all.Bus().Subscribe(func(topic string) {
-			if id, ok := runs.SessionOf(topic); ok {
-				woken.Store(id, true)
+		cancel := c.all.Bus().Subscribe(func(topics []string) {
+			for _, topic := range topics {
+				if id, ok := runs.SessionOf(topic); ok {
+					woken.Store(id, true)
+				}
 			}
 		})
 		defer cancel()
