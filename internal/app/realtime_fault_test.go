@@ -325,6 +325,29 @@ func TestSilentSockets(t *testing.T) {
 	}
 }
 
+// A stream that says nothing says that it is there, again and again, and what happens in between comes through.
+func TestSilentStreams(t *testing.T) {
+	s := openTalk(t)
+	s.app.Heartbeat(300 * time.Millisecond)
+	ann := s.register("ann@example.org")
+	_, path := ann.talk()
+	r := bufio.NewReader(ann.stream(path + "/events").Body)
+	until := func(text string) {
+		t.Helper()
+		for frame := ""; !strings.Contains(frame, text); {
+			var err error
+			if frame, _, err = sseFrame(r); err != nil {
+				t.Fatalf("waiting for %s: %v", text, err)
+			}
+		}
+	}
+	until(": ping\n\n")
+	until(": ping\n\n")
+	ann.want(200, "PATCH", path, obj{"name": "Plans"})
+	until(`"name":"Plans"`)
+	until(": ping\n\n")
+}
+
 // A member that reads slowly gets everything in its order, one that stops is dropped and finds everything when it comes again, and the
 // others do not notice.
 func TestSlowSockets(t *testing.T) {

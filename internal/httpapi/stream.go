@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	pingEvery    = 15 * time.Second
+	pingEvery    = heartbeat / 2
 	writeTimeout = 10 * time.Second
 )
 
@@ -45,28 +45,32 @@ func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Curso
 	}
 	defer cursor.Close()
 	defer s.Metrics.Stream()()
-	f := s.Streams.follow(r.Context(), grantOf(r.Context()))
+	f := s.Streams.follow(r.Context(), grantOf(r.Context()), false)
 	defer s.Streams.leave(f)
-	ping := newPing(f.ctx)
-	defer ping.stop()
-	if out.write([]byte("retry: 1000\n\n")) != nil {
-		return
+	if err := out.write([]byte("retry: 1000\n\n")); err != nil {
+		return // the client has gone, or reads too slowly; it comes again with its cursor
 	}
 	for {
-		frames, err := cursor.Next(ping.next())
+		frames, changed, err := cursor.Try(f.ctx)
 		switch {
-		case err == nil:
-			err = out.send(frames)
-		case errors.Is(err, context.Canceled) && ping.due() && f.ctx.Err() == nil:
-			err = out.write([]byte(": ping\n\n"))
 		case errors.Is(err, io.EOF), errors.Is(err, runs.ErrDraining), r.Context().Err() != nil:
 			return
-		default:
+		case err != nil || f.ctx.Err() != nil:
 			s.farewell(r.Context(), out, cmp.Or(context.Cause(f.ctx), err))
 			return
+		case len(frames) > 0:
+			err = out.send(frames)
+		case f.pings():
+			err = out.write([]byte(": ping\n\n"))
+		default:
+			select {
+			case <-changed:
+			case <-f.bell:
+			case <-f.ctx.Done():
+			}
 		}
 		if err != nil {
-			return // the client has gone, or reads too slowly; it comes again with its cursor
+			return // as above
 		}
 	}
 }
@@ -93,36 +97,6 @@ func (s *server) farewell(ctx context.Context, out *sse, why error) {
 	f := fault.Of(why)
 	out.write(fmt.Appendf(nil, "event: %s\ndata: {\"at\":%q,\"type\":%q,\"data\":{\"code\":%q,\"detail\":%q}}\n\n", //nolint:errcheck // the client has gone
 		event, time.Now().UTC().Format(time.RFC3339Nano), event, f.Code, f.Say))
-}
-
-// ping ends waits for events that take long. Its context serves until that happens: one for each wait would cost more than the wait.
-type ping struct {
-	parent context.Context
-	ctx    context.Context
-	cancel context.CancelFunc
-	timer  *time.Timer
-}
-
-func newPing(ctx context.Context) *ping { return &ping{parent: ctx} }
-
-// next gives the context of the next wait, which ends when a ping is due.
-func (p *ping) next() context.Context {
-	if p.timer == nil || !p.timer.Reset(pingEvery) {
-		p.stop()
-		p.ctx, p.cancel = context.WithCancel(p.parent)
-		p.timer = time.AfterFunc(pingEvery, p.cancel)
-	}
-	return p.ctx
-}
-
-// due tells whether the last wait ended for a ping.
-func (p *ping) due() bool { return p.ctx.Err() != nil }
-
-func (p *ping) stop() {
-	if p.timer != nil {
-		p.timer.Stop()
-		p.cancel()
-	}
 }
 
 // sse writes frames, each batch at once and with at least nine seconds to be taken.
