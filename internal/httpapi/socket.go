@@ -156,6 +156,7 @@ func (k *socket) release() {
 func (k *socket) run() {
 	defer k.Metrics.Stream()()
 	defer k.release()
+	k.Streams.hold(k.follower, k.conn) // the other side may not say good-bye
 	k.place = k.Rooms.Join(k.session, live.Member{Connection: ident.New(), User: k.user.ID, Name: cmp.Or(k.user.FullName, k.user.Email)}, k.post.put)
 	defer k.place.Leave()
 	var reader sync.WaitGroup
@@ -166,9 +167,7 @@ func (k *socket) run() {
 		if code == websocket.StatusInternalError {
 			k.log.Warn("WebSocket broke; the client comes again", "session", k.session, "error", why)
 		}
-		unhalt := context.AfterFunc(k.Streams.halt, func() { k.conn.Close() }) // the other side may not say good-bye
-		k.c.Close(code, text)                                                  //nolint:errcheck // the client has gone
-		unhalt()
+		k.c.Close(code, text) //nolint:errcheck // the client has gone
 	}
 	k.c.CloseNow() //nolint:errcheck // it may be closed
 	reader.Wait()

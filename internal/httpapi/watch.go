@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -29,9 +30,7 @@ type Streams struct {
 	open      map[*follower]struct{}
 	rights    map[account.Grant]*right
 	closed    bool
-	taken     sync.WaitGroup  // connections
-	halt      context.Context // ends when nothing may be waited for any more
-	stop      context.CancelFunc
+	taken     sync.WaitGroup // connections
 }
 
 // right is a grant that streams were opened by, and how many.
@@ -43,10 +42,8 @@ type right struct {
 
 // NewStreams makes an empty set.
 func NewStreams(accounts *account.Service, log *slog.Logger) *Streams {
-	s := &Streams{accounts: accounts, log: log, clock: time.NewTicker(watchEvery), precision: watchEvery, heartbeat: heartbeat,
+	return &Streams{accounts: accounts, log: log, clock: time.NewTicker(watchEvery), precision: watchEvery, heartbeat: heartbeat,
 		open: map[*follower]struct{}{}, rights: map[account.Grant]*right{}}
-	s.halt, s.stop = context.WithCancel(context.Background())
-	return s
 }
 
 // Beat sets the heartbeat of streams that are opened from now on.
@@ -63,6 +60,7 @@ type follower struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	bell   chan struct{} // one place; rung when there is something to send that is not in the log
+	conn   io.Closer     // guarded by Streams.mu: what a stop closes that waits no longer
 
 	every time.Duration // between pings
 	due   time.Time     // of the next one; only Streams.Run looks at it
@@ -150,6 +148,13 @@ func (s *Streams) take(run func()) bool {
 	return true
 }
 
+// hold notes the connection of a stream that was taken over.
+func (s *Streams) hold(f *follower, conn io.Closer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.conn = conn
+}
+
 // Run looks at the streams until ctx ends.
 func (s *Streams) Run(ctx context.Context) {
 	defer s.clock.Stop()
@@ -230,10 +235,12 @@ func (s *Streams) Close(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
-	s.stop()
 	s.mu.Lock()
 	for f := range s.open {
 		f.cancel(errStopped)
+		if f.conn != nil {
+			f.conn.Close() //nolint:errcheck // its client does not answer
+		}
 	}
 	s.mu.Unlock()
 	<-done
