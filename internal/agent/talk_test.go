@@ -96,8 +96,9 @@ func TestTalkOffline(t *testing.T) {
 		{session.Said{Content: "안녕하세요"}, "chat", "언어 모델이 설정되어 있지 않아"},
 		{session.Said{Content: "How much oil does the boiler burn a year?"}, "question", "31,000 litres of oil"},
 		{session.Said{Content: "Shorten it."}, "edit", "no draft to change yet"},
+		{session.Said{Content: "Undo that."}, "undo", "nothing to take back"},
+		{session.Said{Content: "redo"}, "redo", "nothing to take back"},
 		{session.Said{Content: "Change of the oil price since 2010"}, "question", ""},
-		{session.Said{Content: "Write a post about the moons of Jupiter."}, "draft", "no documents that speak of this"},
 		{session.Said{Content: "Write a post about heating.", DocumentIDs: ids}, "draft", "I am writing a post from 2 document(s)"},
 		{session.Said{Content: "Anything.", Action: &session.Press{Name: "edit"}}, "edit", "still being written"},
 	} {

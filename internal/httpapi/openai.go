@@ -263,13 +263,3 @@ func frame(v any) []byte {
 	}
 	return []byte("data: " + string(b) + "\n\n")
 }
-
-// beginStream writes the head of an event stream.
-func beginStream(w http.ResponseWriter) *sse {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	return &sse{w: w, c: http.NewResponseController(w)}
-}

@@ -78,7 +78,7 @@ func (s *Store) Answer(ctx context.Context, ws ident.Workspace, id, questionID s
 // answeredFile looks for the document that answers a question for a file. In a session it becomes one of the session's.
 func (t *tx) answeredFile(r runs.Run, value json.RawMessage) error {
 	var id string
-	if r.Question.Kind != runs.AskFile || json.Unmarshal(value, &id) != nil {
+	if r.Question.Kind != runs.AskFile || json.Unmarshal(value, &id) != nil || r.Question.Offers(id) {
 		return nil
 	}
 	err := t.haveDocuments(r.Workspace, []string{id})
