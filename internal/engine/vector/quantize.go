@@ -63,36 +63,71 @@ const (
 	zeroCode = 128
 )
 
-// lineSize is what the length of a vector's codes is a multiple of: what the kernels read at once, and a cache line.
+// lineSize is what the length of a plane of a vector's codes is a multiple of: what the kernels read at once, and a cache line.
 const lineSize = 64
 
-// strideOf is the length of a vector's codes in bytes.
-func strideOf(dims int) int { return (dims + lineSize - 1) &^ (lineSize - 1) }
+// planeOf is the length of a plane of a vector's codes in bytes: two halves of a code a byte.
+func planeOf(dims int) int { return (dims + 2*lineSize - 1) / (2 * lineSize) * lineSize }
 
-// appendCodes appends the codes of a unit vector, filled up to the stride. v is scale × codes, and something of length residual at most that is
-// orthogonal to the codes but for rounding.
-func appendCodes(out []byte, v []float32) (codes []byte, scale, residual float32) {
+// strideOf is the number of a vector's codes, those that fill it up with it.
+func strideOf(dims int) int { return 2 * planeOf(dims) }
+
+// appendPlanes appends codes, filled up to the stride, to the two planes: the upper four bits of each to high, the lower four to low. Byte i of a
+// line has the halves of codes i and lineSize + i, so that a kernel gets at both without moving bytes.
+func appendPlanes(high, low, codes []byte) (newHigh, newLow []byte) {
+	for ; len(codes) >= 2*lineSize; codes = codes[2*lineSize:] {
+		for i, a := range codes[:lineSize] {
+			b := codes[lineSize+i]
+			high, low = append(high, a>>4|b&0xf0), append(low, a&0x0f|b<<4)
+		}
+	}
+	return high, low
+}
+
+// measures are what a segment keeps of a vector v besides its codes c, which are stored.
+//
+//	v = scale × c + something of length residual
+//	scale × c = coarse × (c / 16, rounded down, - 7.5) + something of length away - residual
+//
+// Both lengths may be rounded up. The things left out are orthogonal to the codes and to their upper halves, but for rounding.
+type measures struct{ coarse, away, scale, residual float32 }
+
+// encode writes the codes of a unit vector to codes, which has its stride, all of them zeroCode behind the vector.
+func encode(codes []byte, v []float32) measures {
 	most := 0.0
 	for _, x := range v {
 		most = max(most, math.Abs(float64(x)))
 	}
 	f := maxCode / most
 	var vc, cc float64
-	for _, x := range v {
+	for i, x := range v {
 		c := math.RoundToEven(float64(x) * f)
 		vc, cc = vc+float64(x)*c, cc+c*c
-		out = append(out, byte(int(c)+zeroCode))
+		codes[i] = byte(int(c) + zeroCode)
 	}
-	scale = float32(vc / cc)
+	m := measures{scale: float32(vc / cc)}
 	rest := 0.0
-	for i, c := range out[len(out)-len(v):] {
-		d := float64(v[i]) - float64(scale)*float64(int(c)-zeroCode)
+	for i, c := range codes[:len(v)] {
+		d := float64(v[i]) - float64(m.scale)*float64(int(c)-zeroCode)
 		rest += d * d
 	}
-	for range strideOf(len(v)) - len(v) {
-		out = append(out, zeroCode)
+	m.residual = math.Nextafter32(float32(math.Sqrt(rest)), 1)
+	m.halve(codes[:len(v)])
+	return m
+}
+
+// halve measures how well the upper halves of codes do without the lower ones. It asks for nothing but the codes, scale and residual.
+func (m *measures) halve(codes []byte) {
+	var cc, ch, hh int // sums of products of codes and twice their upper halves, exact
+	for _, stored := range codes {
+		c, h := int(stored)-zeroCode, 2*int(stored>>4)-15
+		cc, ch, hh = cc+c*c, ch+c*h, hh+h*h
 	}
-	return out, scale, math.Nextafter32(float32(math.Sqrt(rest)), 1)
+	s := float64(m.scale)
+	m.coarse = float32(2 * s * float64(ch) / float64(hh))
+	t := float64(m.coarse) / 2
+	rest := s*s*float64(cc) - 2*s*t*float64(ch) + t*t*float64(hh)
+	m.away = math.Nextafter32(float32(math.Sqrt(max(0, rest))+float64(m.residual)), 4)
 }
 
 // query is a unit vector as whole numbers: value i is 128 × planes[i] + planes[stride+i], the first of -64 to 64 and the second of -64 to 63.
@@ -100,6 +135,8 @@ func appendCodes(out []byte, v []float32) (codes []byte, scale, residual float32
 // With codes of at most 255, two products of a plane fit into 16 bits (2 × 255 × 64 < 2¹⁵), where VPMADDUBSW would cut them off otherwise. So it is the query
 // that has planes of 7 bits, and codes have all 8: that halves the residuals, and the candidates whose floats must be read, against
 // codes of 7 bits in as many bytes. The second plane costs nothing as long as the memory is what a scan waits for.
+//
+// For the upper halves of codes one plane of 8 bits is enough: what it leaves out is small beside what they do.
 type query struct {
 	planes []int8
 	values []int16 // the same as one, for the portable kernel
@@ -107,6 +144,12 @@ type query struct {
 	unit   float64 // what a value of 1 stands for
 	length float64 // of values × unit
 	rest   float64 // length of what the values leave out
+
+	coarse       []int8  // values for the upper halves of codes; their sum is even
+	coarseShift  int32   // 7.5 × the sum of coarse
+	coarseUnit   float64 // what 1 of coarse stands for
+	coarseLength float64 // of coarse × coarseUnit
+	coarseRest   float64 // length of values × unit - coarse × coarseUnit
 }
 
 // maxSum is what the values of a query may sum up to, each taken positive, so that 255 times as much fits into 31 bits with room for rounding.
@@ -132,5 +175,30 @@ func newQuery(v []float32) *query {
 		length, rest = length+value*value, rest+d*d
 	}
 	q.length, q.rest = math.Sqrt(length)*q.unit, math.Sqrt(rest)
+	q.skim(most * f)
 	return q
+}
+
+// skim makes the values for the upper halves of codes, of those whose greatest is about most.
+func (q *query) skim(most float64) {
+	const greatest = 126 // and one more where the sum is odd
+	q.coarse = make([]int8, len(q.values))
+	f := greatest / most
+	sum := int32(0)
+	for i, k := range q.values {
+		c := int8(math.RoundToEven(float64(k) * f))
+		q.coarse[i] = c
+		sum += int32(c)
+	}
+	if sum%2 != 0 {
+		q.coarse[0]++
+		sum++
+	}
+	q.coarseShift, q.coarseUnit = sum/2*15, q.unit/f
+	var length, rest float64
+	for i, c := range q.coarse {
+		d := float64(q.values[i])*q.unit - float64(c)*q.coarseUnit
+		length, rest = length+float64(c)*float64(c), rest+d*d
+	}
+	q.coarseLength, q.coarseRest = math.Sqrt(length)*q.coarseUnit, math.Sqrt(rest)
 }
