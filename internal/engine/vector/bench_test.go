@@ -142,6 +142,7 @@ func BenchmarkSearch(b *testing.B) {
 			{"near/k=10", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 10}},
 			{"near/k=100", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 100}},
 			{"near/k=100/margin=.3", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 100, Margin: .3}},
+			{"far/k=100/margin=.3", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Margin: .3}},
 			{"far/k=100/half", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Filter: half}},
 			{"far/k=100/1%", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Filter: func(g string) bool { return few[g] }}},
 		} {

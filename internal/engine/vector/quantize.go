@@ -86,11 +86,20 @@ func appendPlanes(high, low, codes []byte) (newHigh, newLow []byte) {
 
 // measures are what a segment keeps of a vector v besides its codes c, which are stored.
 //
-//	v = scale × c + something of length residual
-//	scale × c = coarse × (c / 16, rounded down, - 7.5) + something of length away - residual
+//	v = scale × c + something of length residual, orthogonal to c
+//	scale × c = coarse × h + something of length away - residual, orthogonal to c; h: (c + zeroCode) / 16, rounded down, - 7.5
 //
-// Both lengths may be rounded up. The things left out are orthogonal to the codes and to their upper halves, but for rounding.
+// Both lengths are rounded up. They are orthogonal but for rounding of scale and coarse.
+//
+// What the upper halves leave out could be made shorter by a coarse that makes it orthogonal to h. But then it has a share of v itself, which a question
+// near v has, too: scores of a vector with one dimension far above the others would all be too small, by more than the Margin of a search allows for.
 type measures struct{ coarse, away, scale, residual float32 }
+
+// What a Builder makes of unit vectors does not go beyond: the worst is one dimension alone of MaxDims, with an away of 4.3.
+const (
+	maxCoarse = 2 * (1 + tolerance)
+	maxAway   = 8
+)
 
 // encode writes the codes of a unit vector to codes, which has its stride, all of them zeroCode behind the vector.
 func encode(codes []byte, v []float32) measures {
@@ -124,10 +133,10 @@ func (m *measures) halve(codes []byte) {
 		cc, ch, hh = cc+c*c, ch+c*h, hh+h*h
 	}
 	s := float64(m.scale)
-	m.coarse = float32(2 * s * float64(ch) / float64(hh))
+	m.coarse = float32(2 * s * float64(cc) / float64(ch))
 	t := float64(m.coarse) / 2
 	rest := s*s*float64(cc) - 2*s*t*float64(ch) + t*t*float64(hh)
-	m.away = math.Nextafter32(float32(math.Sqrt(max(0, rest))+float64(m.residual)), 4)
+	m.away = math.Nextafter32(float32(math.Sqrt(max(0, rest))+float64(m.residual)), 2*maxAway)
 }
 
 // query is a unit vector as whole numbers: value i is 128 × planes[i] + planes[stride+i], the first of -64 to 64 and the second of -64 to 63.

@@ -100,7 +100,7 @@ type candidate struct {
 }
 
 func newSearcher(v *View, q *query, o Options, k kernel) *searcher {
-	s := &searcher{view: v, query: q, kernel: k, filter: o.Filter, k: o.K, most: o.Most, margin: o.Margin}
+	s := &searcher{view: v, query: q, kernel: k, filter: o.Filter, k: o.K, most: o.Most, margin: o.Margin, full: firstBlocks}
 	if s.most <= 0 {
 		s.most = 4*s.k + 64
 	}
@@ -135,10 +135,12 @@ func (s *searcher) scan(part int) {
 }
 
 // Reading the upper halves of codes first pays as long as one passage in fewShare or less needs the lower halves, too: these lie far from each other in
-// memory, which gives them slowly. Where more do, the next fullBlocks are read whole without asking.
+// memory, which gives them slowly. Where more do, the next fullBlocks are read whole without asking, and so are the firstBlocks: what is best of few
+// passages is no measure for others, and small workspaces are in the caches anyway.
 const (
-	fewShare   = 8
-	fullBlocks = 15
+	fewShare    = 16
+	fullBlocks  = 15
+	firstBlocks = 7
 )
 
 // block looks at the passages from start to end; start is a multiple of lanes. As long as there is no floor, all are let through.
@@ -147,9 +149,9 @@ func (s *searcher) block(part, start, end int, out bitmap) {
 	n := end - start
 	high, low := l.high[start*l.plane:end*l.plane], l.low[start*l.plane:end*l.plane]
 	switch {
-	case math.IsInf(s.lows.floor, -1):
 	case s.full > 0:
 		s.full--
+	case math.IsInf(s.lows.floor, -1):
 	default:
 		s.kernel.skim(high, s.query, s.sums[:n])
 		s.kernel.sift(s.sums[:], l.coarse[4*start:], l.away[4*start:], n, s.skimLimit(), &s.mask)

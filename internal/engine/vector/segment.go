@@ -137,7 +137,7 @@ func (s *Segment) measuresValid() bool {
 	const most = 1 + tolerance
 	for i := range s.passages {
 		m := s.measuresOf(i)
-		if !(m.scale > 0 && m.scale <= most && m.residual >= 0 && m.residual <= most && m.coarse > 0 && m.coarse <= most && m.away >= 0 && m.away <= 2*most) {
+		if !(m.scale > 0 && m.scale <= most && m.residual >= 0 && m.residual <= most && m.coarse > 0 && m.coarse <= maxCoarse && m.away >= 0 && m.away <= maxAway) {
 			return false
 		}
 	}

@@ -256,7 +256,7 @@ func TestDamageIsFound(t *testing.T) {
 		{"scale of zero", scales, []byte{0, 0, 0, 0}},
 		{"NaN as coarse scale", coarse + 48, []byte{0, 0, 0xc0, 0x7f}},
 		{"coarse scale of zero", coarse, []byte{0, 0, 0, 0}},
-		{"large coarse scale", coarse, []byte{0, 0, 0, 0x40}},
+		{"large coarse scale", coarse, []byte{0, 0, 0x40, 0x40}},
 		{"negative length", away, []byte{0, 0, 0, 0xbf}},
 		{"infinite length", away, []byte{0, 0, 0x80, 0x7f}},
 		{"negative residual", residuals, []byte{0, 0, 0, 0xbf}},
@@ -284,7 +284,9 @@ func FuzzSegment(f *testing.F) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, dims := range []int{1, 3, 65} {
 		for _, n := range []int{1, 9, 40} {
-			f.Add(build(f, dims, collection(rng, n, dims, 0)).Bytes(), true)
+			s := build(f, dims, collection(rng, n, dims, 0))
+			f.Add(s.Bytes(), true)
+			f.Add(vector.Bytewise(s), true)
 		}
 	}
 	f.Add(vector.NewBuilder(3).Bytes(), false)
