@@ -1,6 +1,9 @@
 package vector
 
-import "context"
+import (
+	"bytes"
+	"context"
+)
 
 // Kernels are those that this processor has, the specification first.
 func Kernels() []kernel {
@@ -27,6 +30,20 @@ func Planes(hi, lo, coarse []int8) *query {
 func Values(v []float32) (q *query, values []int16, coarse []int8) {
 	q = newQuery(v)
 	return q, q.values, q.coarse
+}
+
+// Errors are what the upper halves of v's codes leave out of its score with q, and what its codes do, each as a share of its bound.
+func Errors(q, v []float32) (skimmed, whole float64) {
+	p, codes := newQuery(q), bytes.Repeat([]byte{zeroCode}, strideOf(len(v)))
+	m := encode(codes, v)
+	var upper, all int
+	for i := range v {
+		upper += int(p.coarse[i]) * (2*int(codes[i]>>4) - 15)
+		all += int(p.values[i]) * (int(codes[i]) - zeroCode)
+	}
+	score := float64(all) * p.unit * float64(m.scale)
+	skimmed = score - float64(upper)/2*p.coarseUnit*float64(m.coarse)
+	return skimmed / (p.coarseLength*float64(m.away-m.residual) + p.coarseRest), (dot(q, v) - score) / (p.length*float64(m.residual) + p.rest)
 }
 
 // Unit is what 1 of the values stands for, and of those for the upper halves.

@@ -66,6 +66,38 @@ func peaks(rng *rand.Rand, dims int, height float32, at ...int) []float32 {
 	return unit(v)
 }
 
+// The Margin of a search says how rare errors are. It does so for the upper halves of codes as for whole ones: in all directions alike, and where
+// few dimensions are far above the others. (Of 549,000 pairs of sentences by the built-in embedders, the greatest was 4.9.)
+func TestErrorsAreAsRareAsTheMarginSays(t *testing.T) {
+	const dims, n = 384, 300
+	rng := rand.New(rand.NewPCG(5, 6))
+	center := isotropic(rng, dims)
+	for name, v := range map[string]func() []float32{
+		"everywhere":                    func() []float32 { return isotropic(rng, dims) },
+		"near each other":               func() []float32 { return near(rng, center, .8) },
+		"the same peaks":                func() []float32 { return peaks(rng, dims, .5, 1, 2, 3) },
+		"higher ones":                   func() []float32 { return peaks(rng, dims, 1, 1, 2, 3) },
+		"peaks of some dimensions":      func() []float32 { return peaks(rng, dims, 1, rng.IntN(20), rng.IntN(20)) },
+		"one peak, much above the rest": func() []float32 { return peaks(rng, dims, 3, rng.IntN(3)) },
+	} {
+		all := make([][]float32, n)
+		for i := range all {
+			all[i] = v()
+		}
+		for i, q := range all {
+			for j, v := range all {
+				skimmed, whole := vector.Errors(q, v)
+				if max(math.Abs(skimmed), math.Abs(whole)) > 1 {
+					t.Fatalf("%s: %g and %g times the bound", name, skimmed, whole)
+				}
+				if deviations := math.Sqrt(dims) * max(skimmed, whole); i != j && deviations > 6 {
+					t.Errorf("%s: %.1f standard deviations", name, deviations)
+				}
+			}
+		}
+	}
+}
+
 // Whatever shares of passages the upper halves let through, and however that changes on the way, hits are those of whole codes.
 func TestSkimmingIsExact(t *testing.T) {
 	const dims, n = 256, 12_000
