@@ -69,7 +69,7 @@ func peaks(rng *rand.Rand, dims int, height float32, at ...int) []float32 {
 // The Margin of a search says how rare errors are. It does so for the upper halves of codes as for whole ones: in all directions alike, and where
 // few dimensions are far above the others. (Of 549,000 pairs of sentences by the built-in embedders, the greatest was 4.9.)
 func TestErrorsAreAsRareAsTheMarginSays(t *testing.T) {
-	const dims, n = 384, 300
+	const dims, n = 384, 150
 	rng := rand.New(rand.NewPCG(5, 6))
 	center := isotropic(rng, dims)
 	for name, v := range map[string]func() []float32{
@@ -124,11 +124,12 @@ func TestSkimmingIsExact(t *testing.T) {
 			}
 			segments := parts(t, dims, 5000, all)
 			get := floats(all)
-			for _, q := range [][]float32{center, near(rng, center, .5), isotropic(rng, dims), all[n-1].v, near(rng, all[n-2].v, .5), peaks(rng, dims, 2, 1)} {
+			for _, q := range [][]float32{near(rng, center, .5), isotropic(rng, dims), all[n-1].v, near(rng, all[n-2].v, .5), peaks(rng, dims, 2, 1)} {
+				want := best(q, all, 30)
 				for _, k := range []int{1, 30} {
 					for _, o := range []vector.Options{{K: k, Most: n}, {K: k, Margin: 6 / math.Sqrt(dims), Most: n}} {
 						hits := search(t, segments, q, o)
-						if d := gocmp.Diff(best(q, all, k), vector.Rescore(q, hits, get, k), almost); d != "" {
+						if d := gocmp.Diff(want[:k], vector.Rescore(q, hits, get, k), almost); d != "" {
 							t.Fatalf("%+v (-brute force +search):\n%s", o, d)
 						}
 						if o.Margin != 0 {
