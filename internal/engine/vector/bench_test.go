@@ -24,7 +24,7 @@ func benchParts(b *testing.B, n, dims int, centers [][]float32) []vector.Part {
 	var out []vector.Part
 	builder := vector.NewBuilder(dims)
 	cut := func() {
-		out = append(out, vector.Part{Segment: open(b, builder.Bytes())})
+		out = append(out, vector.Part{Segment: open(b, builder.Bytes()).Apart()})
 		builder = vector.NewBuilder(dims)
 	}
 	v := make([]float32, dims)

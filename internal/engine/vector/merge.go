@@ -1,6 +1,9 @@
 package vector
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+)
 
 // Merge writes the living passages of segments into new ones of at most limit bytes (a single passage may take more), in the order of the parts.
 // It gives each new segment to emit as soon as it is full, and stops at the first error of emit. Codes are copied as they are, so scores do not
@@ -9,6 +12,7 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 	if len(parts) == 0 {
 		return nil
 	}
+	defer runtime.KeepAlive(parts) // and with them the memory of their segments
 	dims := parts[0].Segment.dims
 	b := NewBuilder(dims)
 	most := 0 // bytes of a plane of codes

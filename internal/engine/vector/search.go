@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"runtime"
 	"slices"
 )
 
@@ -60,7 +61,9 @@ func (v *View) search(ctx context.Context, q []float32, o Options, k kernel) ([]
 		}
 		s.scan(i)
 	}
-	return s.hits(), nil
+	hits := s.hits()
+	runtime.KeepAlive(v) // and with it the memory of its segments
+	return hits, nil
 }
 
 // rounding is more than all roundings together of what is computed with 32 bits: of bounds in the kernels, and of scales, whose residuals are not quite

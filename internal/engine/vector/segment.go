@@ -28,7 +28,8 @@ var ErrDamaged = errors.New("damaged vector segment")
 
 func damaged(what string) error { return fmt.Errorf("open segment: %s: %w", what, ErrDamaged) }
 
-// Segment is an opened segment. It is read in place: the bytes must not change as long as it is used.
+// Segment is an opened segment. It is read in place: the bytes must not change as long as it is used. The memory of one that is
+// Apart is there as long as the Segment, not as long as parts of its bytes: whoever reads these keeps it alive.
 type Segment struct {
 	data                            []byte
 	dims, plane                     int // plane: bytes of a passage in high and in low
@@ -61,13 +62,7 @@ func Open(data []byte) (*Segment, error) {
 	} else if sizeOf(h.dims, h.passages, h.groups) != int64(len(data)) {
 		return nil, damaged("size")
 	}
-	s := &Segment{data: data, dims: int(h.dims), plane: planeOf(int(h.dims)), passages: int(h.passages), groupCount: int(h.groups)}
-	take := taker(data[headerSize:])
-	s.high, s.low = take(s.passages*s.plane), take(s.passages*s.plane)
-	filled := 4 * fillLanes(s.passages)
-	s.coarse, s.away, s.scales, s.residuals = take(filled), take(filled), take(filled), take(filled)
-	s.ids = take(16 * s.passages)
-	s.groupIDs, s.groupFirst, s.groupOrder = take(16*s.groupCount), take(4*s.groupCount), take(4*s.groupCount)
+	s := sliced(data, int(h.passages), int(h.groups), int(h.dims))
 	if !s.groupsValid() {
 		return nil, damaged("groups")
 	}
@@ -75,6 +70,18 @@ func Open(data []byte) (*Segment, error) {
 		return nil, damaged("scales")
 	}
 	return s, nil
+}
+
+// sliced gives access to the bytes of a segment that are known to be as many as it must have.
+func sliced(data []byte, passages, groups, dims int) *Segment {
+	s := &Segment{data: data, dims: dims, plane: planeOf(dims), passages: passages, groupCount: groups}
+	take := taker(data[headerSize:])
+	s.high, s.low = take(s.passages*s.plane), take(s.passages*s.plane)
+	filled := 4 * fillLanes(s.passages)
+	s.coarse, s.away, s.scales, s.residuals = take(filled), take(filled), take(filled), take(filled)
+	s.ids = take(16 * s.passages)
+	s.groupIDs, s.groupFirst, s.groupOrder = take(16*s.groupCount), take(4*s.groupCount), take(4*s.groupCount)
+	return s
 }
 
 // taker gives one part of data after the other.
@@ -150,7 +157,7 @@ func (s *Segment) Len() int { return s.passages }
 // Dims is the number of dimensions of the vectors.
 func (s *Segment) Dims() int { return s.dims }
 
-// Bytes are those of the segment, in the form that a Builder writes now.
+// Bytes are those of the segment, in the form that a Builder writes now. They last as long as the segment.
 func (s *Segment) Bytes() []byte { return s.data }
 
 // Groups are the ids of the groups in the order in which they were added.
