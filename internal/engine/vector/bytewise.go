@@ -32,7 +32,11 @@ func halved(data []byte, h header) ([]byte, error) {
 	for i := range n {
 		copy(row, codes[i*stride:][:dims])
 		list[i].scale, list[i].residual = floatAt(scales, i), floatAt(residuals, i)
-		list[i].halve(row[:dims])
+		var p products
+		for _, c := range row[:dims] {
+			p.add(c)
+		}
+		list[i].halve(p)
 		high, low = appendPlanes(high, low, row)
 	}
 	out = append(append(out, high...), low...)

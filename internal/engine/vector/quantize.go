@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // MaxDims is the largest number of dimensions of a vector.
@@ -75,10 +76,13 @@ func strideOf(dims int) int { return 2 * planeOf(dims) }
 // appendPlanes appends codes, filled up to the stride, to the two planes: the upper four bits of each to high, the lower four to low. Byte i of a
 // line has the halves of codes i and lineSize + i, so that a kernel gets at both without moving bytes.
 func appendPlanes(high, low, codes []byte) (newHigh, newLow []byte) {
-	for ; len(codes) >= 2*lineSize; codes = codes[2*lineSize:] {
-		for i, a := range codes[:lineSize] {
-			b := codes[lineSize+i]
-			high, low = append(high, a>>4|b&0xf0), append(low, a&0x0f|b<<4)
+	at := len(high)
+	high, low = slices.Grow(high, len(codes)/2)[:at+len(codes)/2], slices.Grow(low, len(codes)/2)[:at+len(codes)/2]
+	for ; len(codes) >= 2*lineSize; codes, at = codes[2*lineSize:], at+lineSize {
+		a, b := (*[lineSize]byte)(codes), (*[lineSize]byte)(codes[lineSize:])
+		upper, lower := (*[lineSize]byte)(high[at:]), (*[lineSize]byte)(low[at:])
+		for i, x := range a {
+			upper[i], lower[i] = x>>4|b[i]&0xf0, x&0x0f|b[i]<<4
 		}
 	}
 	return high, low
@@ -101,42 +105,55 @@ const (
 	maxAway   = 8
 )
 
+// greatest is the greatest of v's numbers, each taken positive. Bits of positive numbers are ordered as the numbers are, and compared sooner.
+func greatest(v []float32) float64 {
+	var most uint32
+	for _, x := range v {
+		most = max(most, math.Float32bits(x)&^(1<<31))
+	}
+	return float64(math.Float32frombits(most))
+}
+
 // encode writes the codes of a unit vector to codes, which has its stride, all of them zeroCode behind the vector.
 func encode(codes []byte, v []float32) measures {
-	most := 0.0
-	for _, x := range v {
-		most = max(most, math.Abs(float64(x)))
+	f := maxCode / greatest(v)
+	codes = codes[:len(v)]
+	var vv, vc float64
+	var p products
+	for i, x32 := range v {
+		x := float64(x32)
+		c := math.RoundToEven(x * f)
+		vv, vc = vv+x*x, vc+x*c
+		codes[i] = byte(int32(c) + zeroCode)
+		p.add(codes[i])
 	}
-	f := maxCode / most
-	var vc, cc float64
-	for i, x := range v {
-		c := math.RoundToEven(float64(x) * f)
-		vc, cc = vc+float64(x)*c, cc+c*c
-		codes[i] = byte(int(c) + zeroCode)
-	}
-	m := measures{scale: float32(vc / cc)}
-	rest := 0.0
-	for i, c := range codes[:len(v)] {
-		d := float64(v[i]) - float64(m.scale)*float64(int(c)-zeroCode)
-		rest += d * d
-	}
-	m.residual = math.Nextafter32(float32(math.Sqrt(rest)), 1)
-	m.halve(codes[:len(v)])
+	scale := float32(vc / float64(p.cc))
+	s := float64(scale)
+	m := measures{scale: scale, residual: rootUp(vv - 2*s*vc + s*s*float64(p.cc))}
+	m.halve(p)
 	return m
 }
 
-// halve measures how well the upper halves of codes do without the lower ones. It asks for nothing but the codes, scale and residual.
-func (m *measures) halve(codes []byte) {
-	var cc, ch, hh int // sums of products of codes and twice their upper halves, exact
-	for _, stored := range codes {
-		c, h := int(stored)-zeroCode, 2*int(stored>>4)-15
-		cc, ch, hh = cc+c*c, ch+c*h, hh+h*h
-	}
+// products are sums over codes c and twice their upper halves h, exact.
+type products struct{ cc, ch, hh int }
+
+func (p *products) add(stored byte) {
+	c, h := int(stored)-zeroCode, 2*int(stored>>4)-15
+	p.cc, p.ch, p.hh = p.cc+c*c, p.ch+c*h, p.hh+h*h
+}
+
+// rootUp is a length whose square was computed with some roundings of numbers up to 1, rounded up.
+func rootUp(square float64) float32 {
+	return math.Nextafter32(float32(math.Sqrt(max(0, square)+1e-15)), math.MaxFloat32)
+}
+
+// halve measures how well the upper halves of codes do without the lower ones. It asks for nothing but products, scale and residual.
+func (m *measures) halve(p products) {
 	s := float64(m.scale)
-	m.coarse = float32(2 * s * float64(cc) / float64(ch))
+	m.coarse = float32(2 * s * float64(p.cc) / float64(p.ch))
 	t := float64(m.coarse) / 2
-	rest := s*s*float64(cc) - 2*s*t*float64(ch) + t*t*float64(hh)
-	m.away = math.Nextafter32(float32(math.Sqrt(max(0, rest))+float64(m.residual)), 2*maxAway)
+	rest := rootUp(s*s*float64(p.cc) - 2*s*t*float64(p.ch) + t*t*float64(p.hh))
+	m.away = math.Nextafter32(rest+m.residual, math.MaxFloat32)
 }
 
 // query is a unit vector as whole numbers: value i is 128 × planes[i] + planes[stride+i], the first of -64 to 64 and the second of -64 to 63.
@@ -167,9 +184,9 @@ const maxSum = (math.MaxInt32 - 255*MaxDims) / 255
 func newQuery(v []float32) *query {
 	n := strideOf(len(v))
 	q := &query{planes: make([]int8, 2*n), values: make([]int16, n)}
-	var most, sum float64
+	most, sum := greatest(v), 0.0
 	for _, x := range v {
-		most, sum = max(most, math.Abs(float64(x))), sum+math.Abs(float64(x))
+		sum += math.Abs(float64(x))
 	}
 	f := min(8191/most, maxSum/sum)
 	q.unit = 1 / f
@@ -190,9 +207,9 @@ func newQuery(v []float32) *query {
 
 // skim makes the values for the upper halves of codes, of those whose greatest is about most.
 func (q *query) skim(most float64) {
-	const greatest = 126 // and one more where the sum is odd
+	const top = 126 // and one more where the sum is odd
 	q.coarse = make([]int8, len(q.values))
-	f := greatest / most
+	f := top / most
 	sum := int32(0)
 	for i, k := range q.values {
 		c := int8(math.RoundToEven(float64(k) * f))
