@@ -59,7 +59,7 @@ func check(ctx context.Context, store CheckStore) (problems []string, err error)
 }
 
 func living(ctx context.Context, e *Embedded, c Crowd) (int, error) {
-	parts, _, err := snapshot(ctx, e, c, lexical.Open)
+	parts, _, err := snapshot(ctx, e, c, words)
 	if err != nil {
 		return 0, err
 	}
@@ -67,7 +67,7 @@ func living(ctx context.Context, e *Embedded, c Crowd) (int, error) {
 }
 
 func livingVectors(ctx context.Context, e *Embedded, c Crowd) (int, error) {
-	parts, _, err := snapshot(ctx, e, c, vector.Open)
+	parts, _, err := snapshot(ctx, e, c, meaning)
 	if err != nil {
 		return 0, err
 	}

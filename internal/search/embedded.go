@@ -49,7 +49,7 @@ const indexDamaged = "index_damaged"
 
 // Lexical ranks passages by BM25.
 func (e *Embedded) Lexical(ctx context.Context, q Query) (Found, error) {
-	parts, degraded, err := snapshot(ctx, e, Crowd{q.Workspace, ""}, lexical.Open)
+	parts, degraded, err := snapshot(ctx, e, Crowd{q.Workspace, ""}, words)
 	if err != nil {
 		return Found{}, err
 	}
@@ -85,7 +85,7 @@ func (e *Embedded) Vector(ctx context.Context, q Query) (Found, error) {
 	if q.Space == "" {
 		return Found{}, fault.Bad("body.mode", "semantic_unavailable", "There is no search by meaning here. Use the mode lexical or hybrid.")
 	}
-	parts, degraded, err := snapshot(ctx, e, Crowd{q.Workspace, q.Space}, vector.Open)
+	parts, degraded, err := snapshot(ctx, e, Crowd{q.Workspace, q.Space}, meaning)
 	if err != nil {
 		return Found{}, err
 	}
@@ -163,9 +163,20 @@ func vectorParts(parts []part[*vector.Segment]) []vector.Part {
 	return list
 }
 
+// kind is how segments are opened, and made ready to be kept in memory.
+type kind[S any] struct {
+	open func([]byte) (S, error)
+	kept func(S) S
+}
+
+var (
+	words   = kind[*lexical.Segment]{lexical.Open, func(s *lexical.Segment) *lexical.Segment { return s }}
+	meaning = kind[*vector.Segment]{vector.Open, (*vector.Segment).Apart}
+)
+
 // snapshot opens a crowd's segments as one snapshot saw them. A segment that a merge replaced between the snapshot and its
 // reading asks for a new snapshot.
-func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, open func([]byte) (S, error)) ([]part[S], []string, error) {
+func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, k kind[S]) ([]part[S], []string, error) {
 	var last error
 	for i := range attempts {
 		infos, err := e.memo.segments(ctx, c, i > 0)
@@ -177,7 +188,7 @@ func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, open func([]byte
 			total += int64(i.Bytes)
 		}
 		keep := total <= e.cache.budget
-		parts, damaged, err := opened(ctx, e, c.Workspace, infos, keep, open)
+		parts, damaged, err := opened(ctx, e, c.Workspace, infos, keep, k)
 		if err == nil {
 			var degraded []string
 			if !keep {
@@ -197,7 +208,7 @@ func snapshot[S any](ctx context.Context, e *Embedded, c Crowd, open func([]byte
 }
 
 // opened opens segments. With a log the damaged ones are left out and condemned.
-func opened[S any](ctx context.Context, e *Embedded, ws ident.Workspace, infos []SegmentInfo, keep bool, open func([]byte) (S, error)) (parts []part[S], damaged bool, err error) {
+func opened[S any](ctx context.Context, e *Embedded, ws ident.Workspace, infos []SegmentInfo, keep bool, k kind[S]) (parts []part[S], damaged bool, err error) {
 	parts = make([]part[S], 0, len(infos))
 	for _, info := range infos {
 		if s, ok := e.cache.get(info.ID); ok {
@@ -208,7 +219,7 @@ func opened[S any](ctx context.Context, e *Embedded, ws ident.Workspace, infos [
 		if err != nil {
 			return nil, false, err
 		}
-		s, err := open(data)
+		s, err := k.open(data)
 		if err != nil && e.log == nil {
 			return nil, false, fmt.Errorf("segment %s is damaged; `byline reindex` rebuilds it: %w", info.ID, err)
 		}
@@ -221,6 +232,7 @@ func opened[S any](ctx context.Context, e *Embedded, ws ident.Workspace, infos [
 			continue
 		}
 		if keep {
+			s = k.kept(s)
 			e.cache.put(info.ID, s, int64(len(data)))
 		}
 		parts = append(parts, part[S]{info, s})

@@ -24,7 +24,7 @@ func benchParts(b *testing.B, n, dims int, centers [][]float32) []vector.Part {
 	var out []vector.Part
 	builder := vector.NewBuilder(dims)
 	cut := func() {
-		out = append(out, vector.Part{Segment: open(b, builder.Bytes())})
+		out = append(out, vector.Part{Segment: open(b, builder.Bytes()).Apart()})
 		builder = vector.NewBuilder(dims)
 	}
 	v := make([]float32, dims)
@@ -60,7 +60,7 @@ func median(times []time.Duration) time.Duration {
 	return times[len(times)/2]
 }
 
-// BenchmarkKernel compares the kernels with a stream read of the same codes, in turns, since other programs may use the memory too. Times are those of the thread.
+// BenchmarkKernel compares the kernels, those of whole codes and those of their upper halves, with a stream read of the same bytes, in turns, since other programs may use the memory too. Times are those of the thread.
 func BenchmarkKernel(b *testing.B) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, dims := range []int{384, 768, 1536} {
@@ -69,33 +69,49 @@ func BenchmarkKernel(b *testing.B) {
 		for i := 0; i < size; i += 8 {
 			binary.LittleEndian.PutUint64(codes[i:], rng.Uint64())
 		}
-		q, _ := vector.Values(isotropic(rng, dims))
+		q, _, _ := vector.Values(isotropic(rng, dims))
 		const block = 256
 		sums := make([]int32, block)
 		for _, k := range vector.Kernels() {
-			b.Run(fmt.Sprintf("dims=%d/%s", dims, k), func(b *testing.B) {
-				var scan, stream []time.Duration
-				keep := uint64(0)
-				now, done := ownTime()
-				defer done()
-				for b.Loop() {
-					t0 := now()
-					for at := 0; at+block*dims <= size; at += block * dims {
-						k.Sums(codes[at:at+block*dims], q, sums)
-					}
-					t1 := now()
-					keep += touch(codes[:size/(block*dims)*block*dims])
-					scan, stream = append(scan, t1-t0), append(stream, now()-t1)
+			whole := func() {
+				high, low := codes[:size/2], codes[size/2:]
+				for at := 0; at+block*dims/2 <= size/2; at += block * dims / 2 {
+					k.Sums(high[at:at+block*dims/2], low[at:at+block*dims/2], q, sums)
 				}
-				s, m := median(scan), median(stream)
-				b.ReportMetric(size/s.Seconds()/1e9, "GB/s")
-				b.ReportMetric(size/m.Seconds()/1e9, "stream-GB/s")
-				b.ReportMetric(100*m.Seconds()/s.Seconds(), "%-of-stream")
-				b.ReportMetric(100*slices.Min(stream).Seconds()/slices.Min(scan).Seconds(), "%-of-stream-best")
-				_ = keep
-			})
+			}
+			upper := func() {
+				for at := 0; at+block*dims/2 <= size; at += block * dims / 2 {
+					k.Skim(codes[at:at+block*dims/2], q, sums)
+				}
+			}
+			for name, scan := range map[string]func(){"": whole, "/upper": upper} {
+				b.Run(fmt.Sprintf("dims=%d/%s%s", dims, k, name), func(b *testing.B) {
+					benchmarkScan(b, codes[:size/(block*dims)*block*dims], scan)
+				})
+			}
 		}
 	}
+}
+
+func benchmarkScan(b *testing.B, codes []byte, scan func()) {
+	var times, stream []time.Duration
+	keep := uint64(0)
+	now, done := ownTime()
+	defer done()
+	for b.Loop() {
+		t0 := now()
+		scan()
+		t1 := now()
+		keep += touch(codes)
+		times, stream = append(times, t1-t0), append(stream, now()-t1)
+	}
+	s, m := median(times), median(stream)
+	size := float64(len(codes))
+	b.ReportMetric(size/s.Seconds()/1e9, "GB/s")
+	b.ReportMetric(size/m.Seconds()/1e9, "stream-GB/s")
+	b.ReportMetric(100*m.Seconds()/s.Seconds(), "%-of-stream")
+	b.ReportMetric(100*slices.Min(stream).Seconds()/slices.Min(times).Seconds(), "%-of-stream-best")
+	_ = keep
 }
 
 // BenchmarkSearch is whole searches in workspaces of different sizes. Times in ms are those of the thread.
@@ -126,6 +142,7 @@ func BenchmarkSearch(b *testing.B) {
 			{"near/k=10", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 10}},
 			{"near/k=100", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 100}},
 			{"near/k=100/margin=.3", func() []float32 { return near(rng, centers[rng.IntN(len(centers))], .8) }, vector.Options{K: 100, Margin: .3}},
+			{"far/k=100/margin=.3", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Margin: .3}},
 			{"far/k=100/half", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Filter: half}},
 			{"far/k=100/1%", func() []float32 { return isotropic(rng, dims) }, vector.Options{K: 100, Filter: func(g string) bool { return few[g] }}},
 		} {

@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,11 +14,12 @@ const SegmentLimit = 4 << 20
 
 // Builder collects passages for one segment. It takes about the memory of the segment that it makes, and belongs to one goroutine.
 type Builder struct {
-	dims              int
-	codes             []byte
-	scales, residuals []float32
-	ids               []ulid
-	groups            []groupRange
+	dims      int
+	high, low []byte
+	measures  []measures
+	ids       []ulid
+	groups    []groupRange
+	codes     []byte // of the passage that is being added
 }
 
 // groupRange is a group's passages, which end where the next range starts.
@@ -49,8 +51,11 @@ func (b *Builder) Add(id, group string, v []float32) error {
 	if err := b.reserve(p, g); err != nil {
 		return err
 	}
-	codes, scale, residual := appendCodes(b.codes, v)
-	b.codes, b.scales, b.residuals = codes, append(b.scales, scale), append(b.residuals, residual)
+	if b.codes == nil {
+		b.codes = bytes.Repeat([]byte{zeroCode}, strideOf(b.dims))
+	}
+	b.measures = append(b.measures, encode(b.codes, v))
+	b.high, b.low = appendPlanes(b.high, b.low, b.codes)
 	return nil
 }
 
@@ -68,7 +73,7 @@ func (b *Builder) reserve(id, group ulid) error {
 
 // reset empties the builder and keeps its room.
 func (b *Builder) reset() {
-	b.codes, b.scales, b.residuals, b.ids, b.groups = b.codes[:0], b.scales[:0], b.residuals[:0], b.ids[:0], b.groups[:0]
+	b.high, b.low, b.measures, b.ids, b.groups = b.high[:0], b.low[:0], b.measures[:0], b.ids[:0], b.groups[:0]
 }
 
 // Fits tells whether a passage can be added without making the segment larger than limit bytes. Everything fits into an empty builder.
@@ -93,18 +98,26 @@ func (b *Builder) Bytes() []byte {
 	le.PutUint32(out[8:], uint32(len(b.ids)))
 	le.PutUint32(out[12:], uint32(len(b.groups)))
 	le.PutUint32(out[16:], uint32(b.dims))
-	out = append(out, b.codes...)
-	for _, floats := range [][]float32{b.scales, b.residuals} {
-		for _, x := range floats {
-			out = le.AppendUint32(out, math.Float32bits(x))
-		}
-		out = append(out, make([]byte, 4*(fillLanes(len(floats))-len(floats)))...)
-	}
+	out = append(append(out, b.high...), b.low...)
+	out = appendMeasures(out, b.measures)
 	for _, id := range b.ids {
 		out = append(out, id[:]...)
 	}
 	out = b.appendGroups(out)
 	le.PutUint32(out[4:], checksum(out))
+	return out
+}
+
+// appendMeasures writes the four numbers of all passages, one after the other, each filled up with zeros to a multiple of lanes.
+func appendMeasures(out []byte, list []measures) []byte {
+	size := 4 * fillLanes(len(list))
+	at := len(out)
+	out = append(out, make([]byte, 4*size)...)
+	for i, m := range list {
+		for j, x := range [...]float32{m.coarse, m.away, m.scale, m.residual} {
+			binary.LittleEndian.PutUint32(out[at+j*size+4*i:], math.Float32bits(x))
+		}
+	}
 	return out
 }
 

@@ -31,15 +31,16 @@ func guarded(t *testing.T, n int) []byte {
 // A segment may end where readable memory does: the kernels must not read or write beyond what they are given, prefetches apart.
 func TestKernelsStayInside(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, dims := range []int{64, 320, 384, 4096} {
-		q, values := vector.Values(isotropic(rng, dims))
+	for _, dims := range []int{64, 128, 320, 384, 4096} {
+		q, values, _ := vector.Values(isotropic(rng, dims))
 		for rows := 1; rows <= 9; rows++ {
 			full := (rows + 7) &^ 7
-			codes := guarded(t, rows*len(values))
+			high, low := guarded(t, rows*len(values)/2), guarded(t, rows*len(values)/2)
 			scales, residuals := guarded(t, 4*full), guarded(t, 4*full)
 			for _, k := range vector.Kernels() {
 				sums := make([]int32, full)
-				k.Sums(codes, q, sums[:rows])
+				k.Sums(high, low, q, sums[:rows])
+				k.Skim(high, q, sums[:rows])
 				k.Sift(sums, scales, residuals, rows, 0, 1, 0)
 			}
 		}

@@ -14,18 +14,37 @@ type limit struct {
 }
 
 // sumsPortable is the specification of all kernels: the product of the query's values and each passage's codes as they are stored.
-func sumsPortable(codes []byte, q *query, sums []int32) {
-	values := q.values
+func sumsPortable(high, low []byte, q *query, sums []int32) {
+	plane := len(q.values) / 2
 	for i := range sums {
-		row := codes[i*len(values) : (i+1)*len(values)]
-		var s0, s1, s2, s3 int32
-		for j := 0; j+3 < len(row) && j+3 < len(values); j += 4 {
-			s0 += int32(row[j]) * int32(values[j])
-			s1 += int32(row[j+1]) * int32(values[j+1])
-			s2 += int32(row[j+2]) * int32(values[j+2])
-			s3 += int32(row[j+3]) * int32(values[j+3])
+		upper, lower := high[i*plane:(i+1)*plane], low[i*plane:(i+1)*plane]
+		var s0, s1 int32
+		for values := q.values; len(values) >= 2*lineSize; values = values[2*lineSize:] {
+			for j, h := range upper[:lineSize] {
+				l := lower[j]
+				s0 += int32(h<<4|l&0x0f) * int32(values[j])
+				s1 += int32(h&0xf0|l>>4) * int32(values[lineSize+j])
+			}
+			upper, lower = upper[lineSize:], lower[lineSize:]
 		}
-		sums[i] = s0 + s1 + s2 + s3
+		sums[i] = s0 + s1
+	}
+}
+
+// skimPortable is the same for the upper halves of codes alone and the query's values for them.
+func skimPortable(high []byte, q *query, sums []int32) {
+	plane := len(q.coarse) / 2
+	for i := range sums {
+		upper := high[i*plane : (i+1)*plane]
+		var s0, s1 int32
+		for values := q.coarse; len(values) >= 2*lineSize; values = values[2*lineSize:] {
+			for j, h := range upper[:lineSize] {
+				s0 += int32(h&0x0f) * int32(values[j])
+				s1 += int32(h>>4) * int32(values[lineSize+j])
+			}
+			upper = upper[lineSize:]
+		}
+		sums[i] = s0 + s1
 	}
 }
 

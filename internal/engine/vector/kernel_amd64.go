@@ -11,7 +11,7 @@ const (
 // bestKernel is the fastest that this processor has.
 var bestKernel = func() kernel {
 	switch {
-	case cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VNNI:
+	case cpu.X86.HasAVX2 && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VNNI:
 		return avx512
 	case cpu.X86.HasAVX2:
 		return avx2
@@ -20,17 +20,31 @@ var bestKernel = func() kernel {
 }()
 
 // sums fills sums with the products of the query and the codes of that many passages.
-func (k kernel) sums(codes []byte, q *query, sums []int32) {
-	n := len(sums)
-	if n == 0 || len(codes) < n*len(q.values) || len(q.planes) < 2*len(q.values) || k == portable {
-		sumsPortable(codes, q, sums)
+func (k kernel) sums(high, low []byte, q *query, sums []int32) {
+	n, plane := len(sums), len(q.values)/2
+	if n == 0 || len(high) < n*plane || len(low) < n*plane || len(q.planes) < 4*plane || k == portable {
+		sumsPortable(high, low, q, sums)
 		return
 	}
 	if k == avx512 {
-		sumsAVX512(&codes[0], len(q.values), n, &q.planes[0], &sums[0])
+		sumsAVX512(&high[0], &low[0], plane, n, &q.planes[0], &sums[0])
 		return
 	}
-	sumsAVX2(&codes[0], len(q.values), n, &q.planes[0], &sums[0])
+	sumsAVX2(&high[0], &low[0], plane, n, &q.planes[0], &sums[0])
+}
+
+// skim fills sums with the products of the query and the upper halves of the codes.
+func (k kernel) skim(high []byte, q *query, sums []int32) {
+	n, plane := len(sums), len(q.coarse)/2
+	if n == 0 || len(high) < n*plane || k == portable {
+		skimPortable(high, q, sums)
+		return
+	}
+	if k == avx512 {
+		skimAVX512(&high[0], plane, n, &q.coarse[0], &sums[0])
+		return
+	}
+	skimAVX2(&high[0], plane, n, &q.coarse[0], &sums[0])
 }
 
 func (k kernel) sift(sums []int32, scales, residuals []byte, n int, l limit, mask *[maxBlock / 8]byte) {
@@ -42,15 +56,25 @@ func (k kernel) sift(sums []int32, scales, residuals []byte, n int, l limit, mas
 	siftAVX2(&sums[0], &scales[0], &residuals[0], full/lanes, &l, &mask[0])
 }
 
-// sumsAVX2 needs a stride that is a multiple of 64 above 0, planes of 2 × stride, and rows above 0.
+// sumsAVX2 needs a plane that is a multiple of 64 above 0, rows above 0 of it in high and in low, and planes of 4 × plane.
 //
 //go:noescape
-func sumsAVX2(codes *byte, stride, rows int, planes *int8, sums *int32)
+func sumsAVX2(high, low *byte, plane, rows int, planes *int8, sums *int32)
 
-// sumsAVX512 needs a stride that is a multiple of 64 above 0, planes of 2 × stride, and rows above 0.
+// sumsAVX512 needs the same.
 //
 //go:noescape
-func sumsAVX512(codes *byte, stride, rows int, planes *int8, sums *int32)
+func sumsAVX512(high, low *byte, plane, rows int, planes *int8, sums *int32)
+
+// skimAVX2 needs a plane that is a multiple of 64 above 0, rows above 0 of it in high, and 2 × plane values.
+//
+//go:noescape
+func skimAVX2(high *byte, plane, rows int, values *int8, sums *int32)
+
+// skimAVX512 needs the same.
+//
+//go:noescape
+func skimAVX512(high *byte, plane, rows int, values *int8, sums *int32)
 
 // siftAVX2 needs groups × lanes sums, scales and residuals, and groups above 0; it writes groups bytes.
 //

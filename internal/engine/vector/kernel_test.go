@@ -10,9 +10,29 @@ import (
 	"byline/internal/engine/vector"
 )
 
-// unaligned is n bytes at any place in a cache line.
-func unaligned(rng *rand.Rand, n int) []byte {
-	return make([]byte, n+64)[rng.IntN(64):][:n:n]
+// unaligned is a copy at any place in a cache line.
+func unaligned(rng *rand.Rand, data []byte) []byte {
+	out := make([]byte, len(data)+64)[rng.IntN(64):][:len(data):len(data)]
+	copy(out, data)
+	return out
+}
+
+// halves are codes as a segment has them, anywhere.
+func halves(rng *rand.Rand, codes []byte) (high, low []byte) {
+	high, low = vector.Halves(codes)
+	return unaligned(rng, high), unaligned(rng, low)
+}
+
+// products are what kernels must give: of whole codes and of their upper halves.
+func products(codes []byte, values []int16, coarse []int8) (whole, upper []int32) {
+	for row := range slices.Chunk(codes, len(values)) {
+		var w, u int32
+		for j, c := range row {
+			w, u = w+int32(c)*int32(values[j]), u+int32(c>>4)*int32(coarse[j])
+		}
+		whole, upper = append(whole, w), append(upper, u)
+	}
+	return whole, upper
 }
 
 // Codes are random up to the stride: what is behind the last dimension must not count.
@@ -22,24 +42,24 @@ func TestKernelsAgree(t *testing.T) {
 		if dims > 1100 {
 			dims += 96
 		}
-		q, values := vector.Values(isotropic(rng, min(dims, vector.MaxDims)))
+		q, values, coarse := vector.Values(isotropic(rng, min(dims, vector.MaxDims)))
 		rows := rng.IntN(11)
-		codes := unaligned(rng, rows*len(values))
+		codes := make([]byte, rows*len(values))
 		for i := range codes {
 			codes[i] = byte(rng.Uint32())
 		}
-		want := make([]int32, rows)
-		for i := range rows {
-			for j, x := range values {
-				want[i] += int32(codes[i*len(values)+j]) * int32(x)
-			}
-		}
+		whole, upper := products(codes, values, coarse)
+		high, low := halves(rng, codes)
 		for _, k := range vector.Kernels() {
 			got := make([]int32, rows+1)
 			got[rows] = 42
-			k.Sums(codes, q, got[:rows])
-			if !slices.Equal(want, got[:rows]) || got[rows] != 42 {
-				t.Fatalf("%s, %d dimensions, %d rows:\n%v instead of\n%v", k, dims, rows, got, want)
+			k.Sums(high, low, q, got[:rows])
+			if !slices.Equal(whole, got[:rows]) || got[rows] != 42 {
+				t.Fatalf("%s, %d dimensions, %d rows:\n%v instead of\n%v", k, dims, rows, got, whole)
+			}
+			k.Skim(high, q, got[:rows])
+			if !slices.Equal(upper, got[:rows]) || got[rows] != 42 {
+				t.Fatalf("%s, %d dimensions, %d rows, upper halves:\n%v instead of\n%v", k, dims, rows, got, upper)
 			}
 		}
 	}
@@ -47,15 +67,15 @@ func TestKernelsAgree(t *testing.T) {
 
 // The greatest products that there can be must not be cut off at 16 bits, nor their sums at 32.
 func TestKernelsDoNotSaturate(t *testing.T) {
-	for _, dims := range []int{64, 384, 1536, vector.MaxDims} {
+	for _, dims := range []int{128, 384, 1536, vector.MaxDims} {
 		for _, sign := range []float32{1, -1} {
 			v := make([]float32, dims)
 			for i := range v {
 				v[i] = sign
 			}
-			flat, values := vector.Values(unit(v))
+			flat, values, _ := vector.Values(unit(v))
 			for _, code := range []byte{0, 1, 128, 255} {
-				codes := slices.Repeat([]byte{code}, 5*dims)
+				high, low := vector.Halves(slices.Repeat([]byte{code}, 5*dims))
 				want := 0
 				for _, x := range values {
 					want += int(code) * int(x)
@@ -64,17 +84,24 @@ func TestKernelsDoNotSaturate(t *testing.T) {
 					t.Fatalf("%d dimensions: %d", dims, want)
 				}
 				hi, lo := slices.Repeat([]int8{int8(64 * sign)}, dims), slices.Repeat([]int8{-64}, dims)
-				extreme := vector.Planes(hi, lo)
+				extreme := vector.Planes(hi, lo, slices.Repeat([]int8{int8(127 * sign)}, dims))
 				both := int32(dims) * int32(code) * (128*64*int32(sign) - 64) // may wrap around, the same way in all
+				upper := int32(dims) * int32(code>>4) * 127 * int32(sign)
 				for _, k := range vector.Kernels() {
 					got := make([]int32, 5)
-					k.Sums(codes, flat, got)
-					if slices.Min(got) != int32(want) || slices.Max(got) != int32(want) {
-						t.Errorf("%s, %d dimensions, code %d: %d instead of %d", k, dims, code, got, want)
-					}
-					k.Sums(codes, extreme, got)
-					if slices.Min(got) != both || slices.Max(got) != both {
-						t.Errorf("%s, %d dimensions, code %d: %d instead of %d", k, dims, code, got, both)
+					for _, row := range []struct {
+						what string
+						sum  func()
+						want int32
+					}{
+						{"flat", func() { k.Sums(high, low, flat, got) }, int32(want)},
+						{"extreme", func() { k.Sums(high, low, extreme, got) }, both},
+						{"upper halves", func() { k.Skim(high, extreme, got) }, upper},
+					} {
+						row.sum()
+						if slices.Min(got) != row.want || slices.Max(got) != row.want {
+							t.Errorf("%s, %d dimensions, code %d, %s: %d instead of %d", k, dims, code, row.what, got, row.want)
+						}
 					}
 				}
 			}
@@ -82,18 +109,22 @@ func TestKernelsDoNotSaturate(t *testing.T) {
 	}
 }
 
-// A query keeps about 14 bits of each value, and in very many dimensions as many as fit.
+// A query keeps about 14 bits of each value, and in very many dimensions as many as fit; for the upper halves of codes, 8. The sum of these is even, so that 7.5
+// times as much is a whole number.
 func TestQueryIsPrecise(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, dims := range []int{1, 2, 256, 384, 1536, vector.MaxDims} {
 		for name, v := range map[string][]float32{"isotropic": isotropic(rng, dims), "flat": unit(slices.Repeat([]float32{1}, dims))} {
-			_, values := vector.Values(v)
-			var vx, xx float64
+			q, values, coarse := vector.Values(v)
+			unit, coarseUnit := q.Unit()
+			var rest, coarseRest float64
+			sum := 0
 			for i, x := range v {
-				vx, xx = vx+float64(x)*float64(values[i]), xx+float64(values[i])*float64(values[i])
+				d, e := float64(x)-unit*float64(values[i]), float64(x)-coarseUnit*float64(coarse[i])
+				rest, coarseRest, sum = rest+d*d, coarseRest+e*e, sum+int(coarse[i])
 			}
-			if rest := math.Sqrt(max(0, 1-vx*vx/xx)); rest > 4e-4 {
-				t.Errorf("%s %d: %g is left out", name, dims, rest)
+			if rest, coarseRest = math.Sqrt(rest), math.Sqrt(coarseRest); rest > 4e-4 || coarseRest > .015 || sum%2 != 0 {
+				t.Errorf("%s %d: %g and %g are left out, the sum is %d", name, dims, rest, coarseRest, sum)
 			}
 		}
 	}
@@ -112,14 +143,14 @@ func FuzzKernels(f *testing.F) {
 	f.Add(uint16(4096), uint8(9), uint64(3), float32(math.NaN()))
 	f.Fuzz(func(t *testing.T, dims uint16, rows uint8, seed uint64, floor float32) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		stride := (int(dims)%vector.MaxDims + 64) &^ 63
+		stride := (int(dims)%vector.MaxDims + 128) &^ 127
 		n := int(rows)
-		hi, lo, codes := make([]int8, stride), make([]int8, stride), unaligned(rng, n*stride)
+		hi, lo, coarse, codes := make([]int8, stride), make([]int8, stride), make([]int8, stride), make([]byte, n*stride)
 		extreme := rng.IntN(2) == 0
 		for i := range stride {
-			hi[i], lo[i] = int8(rng.IntN(129)-64), int8(rng.IntN(128)-64)
+			hi[i], lo[i], coarse[i] = int8(rng.IntN(129)-64), int8(rng.IntN(128)-64), int8(rng.IntN(255)-127)
 			if extreme {
-				hi[i], lo[i] = int8(rng.IntN(2)*128-64), int8(rng.IntN(2)*127-64)
+				hi[i], lo[i], coarse[i] = int8(rng.IntN(2)*128-64), int8(rng.IntN(2)*127-64), int8(rng.IntN(2)*254-127)
 			}
 		}
 		for i := range codes {
@@ -128,23 +159,25 @@ func FuzzKernels(f *testing.F) {
 				codes[i] = byte(rng.IntN(2) * 255)
 			}
 		}
-		q := vector.Planes(hi, lo)
+		high, low := halves(rng, codes)
+		q := vector.Planes(hi, lo, coarse)
 		full := (n + 7) &^ 7
 		var scales, residuals []byte
 		for range full {
 			scales, residuals = floatBytes(scales, rng.Float32()/127), floatBytes(residuals, rng.Float32())
 		}
-		var sums []int32
+		var sums, upper []int32
 		var mask []byte
 		for i, k := range vector.Kernels() {
-			s := make([]int32, full)
-			k.Sums(codes, q, s[:n])
+			s, u := make([]int32, full), make([]int32, full)
+			k.Sums(high, low, q, s[:n])
+			k.Skim(high, q, u[:n])
 			m := k.Sift(s, scales, residuals, n, int32(seed), 100, floor*1e6)
 			if i == 0 {
-				sums, mask = s, m
+				sums, upper, mask = s, u, m
 			}
-			if !slices.Equal(sums, s) || !slices.Equal(mask, m) {
-				t.Fatalf("%s differs: %v %x instead of %v %x", k, s, m, sums, mask)
+			if !slices.Equal(sums, s) || !slices.Equal(upper, u) || !slices.Equal(mask, m) {
+				t.Fatalf("%s differs: %v %v %x instead of %v %v %x", k, s, u, m, sums, upper, mask)
 			}
 		}
 	})

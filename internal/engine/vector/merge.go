@@ -1,6 +1,9 @@
 package vector
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+)
 
 // Merge writes the living passages of segments into new ones of at most limit bytes (a single passage may take more), in the order of the parts.
 // It gives each new segment to emit as soon as it is full, and stops at the first error of emit. Codes are copied as they are, so scores do not
@@ -9,13 +12,14 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 	if len(parts) == 0 {
 		return nil
 	}
+	defer runtime.KeepAlive(parts) // and with them the memory of their segments
 	dims := parts[0].Segment.dims
 	b := NewBuilder(dims)
-	most := 0 // bytes of codes
+	most := 0 // bytes of a plane of codes
 	for _, p := range parts {
-		most += len(p.Segment.codes)
+		most += len(p.Segment.high)
 	}
-	b.codes = make([]byte, 0, min(most, limit)) // growing would copy it several times
+	b.high, b.low = make([]byte, 0, min(most, limit/2)), make([]byte, 0, min(most, limit/2)) // growing would copy them several times
 	for i, p := range parts {
 		if p.Segment.dims != dims {
 			return fmt.Errorf("merge segment %d: %d instead of %d: %w", i, p.Segment.dims, dims, ErrDims)
@@ -33,8 +37,8 @@ func Merge(parts []Part, limit int, emit func(segment []byte) error) error {
 				if err := b.reserve(l.id(doc), id); err != nil {
 					return fmt.Errorf("merge segment %d: %w", i, err)
 				}
-				b.codes = append(b.codes, l.code(doc)...)
-				b.scales, b.residuals = append(b.scales, l.scale(doc)), append(b.residuals, l.residual(doc))
+				b.high, b.low = append(b.high, l.row(l.high, doc)...), append(b.low, l.row(l.low, doc)...)
+				b.measures = append(b.measures, l.measuresOf(doc))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"runtime"
 	"slices"
 )
 
@@ -60,7 +61,9 @@ func (v *View) search(ctx context.Context, q []float32, o Options, k kernel) ([]
 		}
 		s.scan(i)
 	}
-	return s.hits(), nil
+	hits := s.hits()
+	runtime.KeepAlive(v) // and with it the memory of its segments
+	return hits, nil
 }
 
 // rounding is more than all roundings together of what is computed with 32 bits: of bounds in the kernels, and of scales, whose residuals are not quite
@@ -85,6 +88,7 @@ type searcher struct {
 	k, most int
 	margin  float64
 
+	full       int         // blocks to come whose codes are read whole at once, since their upper halves alone have told too little before
 	lows       lowest      // the K greatest lower bounds
 	candidates []candidate // whose upper bounds were not below the floor when they were seen
 	sums       [maxBlock]int32
@@ -99,7 +103,7 @@ type candidate struct {
 }
 
 func newSearcher(v *View, q *query, o Options, k kernel) *searcher {
-	s := &searcher{view: v, query: q, kernel: k, filter: o.Filter, k: o.K, most: o.Most, margin: o.Margin}
+	s := &searcher{view: v, query: q, kernel: k, filter: o.Filter, k: o.K, most: o.Most, margin: o.Margin, full: firstBlocks}
 	if s.most <= 0 {
 		s.most = 4*s.k + 64
 	}
@@ -115,8 +119,8 @@ func newSearcher(v *View, q *query, o Options, k kernel) *searcher {
 func (s *searcher) scan(part int) {
 	l := &s.view.parts[part]
 	out := l.without(s.filter)
-	most := min(maxBlock, blockBytes/l.stride) / lanes
-	gap := 1 + gapBytes/(lanes*l.stride)
+	most := min(maxBlock, blockBytes/(2*l.plane)) / lanes
+	gap := 1 + gapBytes/(lanes*2*l.plane)
 	for first := 0; first < len(out); {
 		if out[first] == 0xff {
 			first++
@@ -133,16 +137,56 @@ func (s *searcher) scan(part int) {
 	}
 }
 
-// block looks at the passages from start to end; start is a multiple of lanes.
+// Reading the upper halves of codes first pays as long as one passage in fewShare or less needs the lower halves, too: these lie far from each other in
+// memory, which gives them slowly. Where more do, the next fullBlocks are read whole without asking, and so are the firstBlocks: what is best of few
+// passages is no measure for others, and small workspaces are in the caches anyway.
+const (
+	fewShare    = 16
+	fullBlocks  = 15
+	firstBlocks = 7
+)
+
+// block looks at the passages from start to end; start is a multiple of lanes. As long as there is no floor, all are let through.
 func (s *searcher) block(part, start, end int, out bitmap) {
 	l := &s.view.parts[part]
 	n := end - start
-	s.kernel.sums(l.codes[start*l.stride:end*l.stride], s.query, s.sums[:n])
+	high, low := l.high[start*l.plane:end*l.plane], l.low[start*l.plane:end*l.plane]
+	switch {
+	case s.full > 0:
+		s.full--
+	case math.IsInf(s.lows.floor, -1):
+	default:
+		s.kernel.skim(high, s.query, s.sums[:n])
+		s.kernel.sift(s.sums[:], l.coarse[4*start:], l.away[4*start:], n, s.skimLimit(), &s.mask)
+		if s.letThrough(out) <= n/fewShare {
+			s.each(out, func(at int) {
+				row := at * l.plane
+				var sum [1]int32
+				s.kernel.sums(high[row:row+l.plane], low[row:row+l.plane], s.query, sum[:])
+				s.offer(part, start+at, sum[0])
+			})
+			return
+		}
+		s.full = fullBlocks
+	}
+	s.kernel.sums(high, low, s.query, s.sums[:n])
 	s.kernel.sift(s.sums[:], l.scales[4*start:], l.residuals[4*start:], n, s.limit(), &s.mask)
+	s.each(out, func(at int) { s.offer(part, start+at, s.sums[at]) })
+}
+
+// letThrough counts the passages that the kernel has let through and that are not left out.
+func (s *searcher) letThrough(out bitmap) (n int) {
+	for i, without := range out {
+		n += bits.OnesCount8(s.mask[i] &^ without)
+	}
+	return n
+}
+
+// each visits them.
+func (s *searcher) each(out bitmap, visit func(at int)) {
 	for i, without := range out {
 		for m := s.mask[i] &^ without; m != 0; m &= m - 1 {
-			at := i*lanes + bits.TrailingZeros8(m)
-			s.offer(part, start+at, s.sums[at])
+			visit(i*lanes + bits.TrailingZeros8(m))
 		}
 	}
 }
@@ -153,6 +197,16 @@ func (s *searcher) limit() limit {
 		shift:    s.query.shift,
 		residual: float32(s.margin * s.query.length / s.query.unit),
 		floor:    float32((s.lows.floor - s.margin*s.query.rest*(1+tolerance) - 3*rounding) / s.query.unit),
+	}
+}
+
+// skimLimit is the same for the upper halves of codes: what it leaves out, limit and offer would leave out, too, if the margin is the whole one.
+func (s *searcher) skimLimit() limit {
+	q := s.query
+	return limit{
+		shift:    q.coarseShift,
+		residual: float32(s.margin * max(q.length, q.coarseLength) / q.coarseUnit),
+		floor:    float32((s.lows.floor - s.margin*(q.rest+q.coarseRest)*(1+tolerance) - 4*rounding) / q.coarseUnit),
 	}
 }
 

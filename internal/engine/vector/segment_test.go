@@ -237,7 +237,8 @@ func TestDamageIsFound(t *testing.T) {
 	bad("longer", append(bytes.Clone(data), 0))
 
 	// what a checksum does not protect from: other programs' segments
-	const codes, scales = 64, 64 + 13*64
+	const coarse, filled = 64 + 13*2*64, 64
+	const away, scales, residuals = coarse + filled, coarse + 2*filled, coarse + 3*filled
 	groups := len(data) - 2*24
 	for _, row := range []struct {
 		name  string
@@ -253,8 +254,13 @@ func TestDamageIsFound(t *testing.T) {
 		{"NaN as scale", scales, []byte{0, 0, 0xc0, 0x7f}},
 		{"infinite scale", scales + 4, []byte{0, 0, 0x80, 0x7f}},
 		{"scale of zero", scales, []byte{0, 0, 0, 0}},
-		{"negative residual", scales + 64, []byte{0, 0, 0, 0xbf}},
-		{"large residual", scales + 64, []byte{0, 0, 0, 0x40}},
+		{"NaN as coarse scale", coarse + 48, []byte{0, 0, 0xc0, 0x7f}},
+		{"coarse scale of zero", coarse, []byte{0, 0, 0, 0}},
+		{"large coarse scale", coarse, []byte{0, 0, 0x40, 0x40}},
+		{"negative length", away, []byte{0, 0, 0, 0xbf}},
+		{"infinite length", away, []byte{0, 0, 0x80, 0x7f}},
+		{"negative residual", residuals, []byte{0, 0, 0, 0xbf}},
+		{"large residual", residuals, []byte{0, 0, 0, 0x40}},
 		{"first group starts late", groups + 32, []byte{1}},
 		{"groups that overlap", groups + 36, []byte{0}},
 		{"group beyond the end", groups + 36, []byte{13}},
@@ -278,7 +284,9 @@ func FuzzSegment(f *testing.F) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, dims := range []int{1, 3, 65} {
 		for _, n := range []int{1, 9, 40} {
-			f.Add(build(f, dims, collection(rng, n, dims, 0)).Bytes(), true)
+			s := build(f, dims, collection(rng, n, dims, 0))
+			f.Add(s.Bytes(), true)
+			f.Add(vector.Bytewise(s), true)
 		}
 	}
 	f.Add(vector.NewBuilder(3).Bytes(), false)

@@ -229,6 +229,11 @@ func TestSearchProperties(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if rng.IntN(3) == 0 {
+					if s, err = vector.Open(vector.Bytewise(s)); err != nil {
+						t.Fatal(err)
+					}
+				}
 				out = append(out, vector.Part{Segment: s, Dead: append(names, id(999_999), "no id")})
 			}
 			return out
