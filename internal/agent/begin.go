@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,17 +42,17 @@ func topicless(request string) bool {
 // doTopic is the node that asks what a new post is to be about, where neither words nor documents tell.
 func (t *talking) doTopic(ctx context.Context) (string, []runs.NewEvent, error) {
 	first := len(t.history) == 1 && topicless(t.message().Content) // a model has nothing to know more from
-	if t.talk.Title != "" || len(t.documents()) > 0 || !first && !topicless(t.talk.Request) {
+	if t.talk.Topic != "" || t.talk.Title != "" || len(t.documents()) > 0 || !first && !topicless(t.talk.Request) {
 		return nodeDraft, nil, nil
 	}
 	words := t.words()
-	reply, err := t.job.Ask(ctx, runs.Question{Key: t.prefix + "ask/topic", Kind: runs.AskText, Text: words.askTopic, ExpiresAt: time.Now().Add(t.writer.Patience)})
+	reply, err := t.job.Ask(ctx, runs.Question{Key: t.prefix + "ask/topic", Kind: runs.AskText, Text: words.askTopic, ExpiresAt: time.Now().Add(t.writer.Patience), Yields: true})
 	if err != nil {
 		return "", nil, err
 	}
 	var topic string
 	if reply.Expired || json.Unmarshal(reply.Value, &topic) != nil {
-		return nodeFinish, nil, t.say(ctx, "%s", words.noTopic)
+		return nodeFinish, nil, t.say(ctx, "%s", words.askTopic) // a message can answer it as well
 	}
 	t.talk.Topic = strings.TrimSpace(topic)
 	t.talk.Request += "\n\n" + t.talk.Topic
@@ -59,6 +60,35 @@ func (t *talking) doTopic(ctx context.Context) (string, []runs.NewEvent, error) 
 		t.talk.Words = wordsAsked(t.talk.Topic)
 	}
 	return nodeDraft, nil, nil
+}
+
+var saysNo = regexp.MustCompile(`(?i)^[\s\pP]*(?:no|nothing|never ?mind|forget (?:it|that)|cancel|stop|leave it|아니\S*|됐\S*|취소\S*|그만\S*)(?:[\s\pP]|$)`)
+
+// goesOn tells whether a message gives what the answer before it asked for, and makes the request that it completes.
+func (t *talking) goesOn() bool {
+	n, said := len(t.history), t.talk.Request
+	if n < 3 || strings.HasSuffix(said, "?") || saysHello.MatchString(said) || saysNo.MatchString(said) || saysDraft.MatchString(said) {
+		return false
+	}
+	wish := t.history[n-3].Content
+	switch t.history[n-2].Content {
+	case englishSayings.askTopic, koreanSayings.askTopic:
+		if t.model != nil { // which reads the conversation, and knows better what the message is
+			return false
+		}
+		t.talk.Topic = said
+	case englishSayings.noDocuments, koreanSayings.noDocuments:
+		if len(t.wish.DocumentIDs) == 0 {
+			return false
+		}
+	default:
+		return false
+	}
+	t.talk.Request = wish + "\n\n" + said
+	if t.talk.Words == 0 {
+		t.talk.Words = wordsAsked(wish)
+	}
+	return true
 }
 
 // The bounds of what a draft is written from when nobody names its sources.
@@ -166,7 +196,7 @@ func (t *talking) askFile(ctx context.Context, n int) (string, error) {
 		text = words.askOther
 	}
 	reply, err := t.job.Ask(ctx, runs.Question{Key: fmt.Sprintf("%sask/source/%d", t.prefix, n), Kind: runs.AskFile, Text: text,
-		Choices: []runs.Choice{{Value: without, Label: words.without}}, ExpiresAt: time.Now().Add(t.writer.Patience)})
+		Choices: []runs.Choice{{Value: without, Label: words.without}}, ExpiresAt: time.Now().Add(t.writer.Patience), Yields: true})
 	if err != nil {
 		return "", err
 	}

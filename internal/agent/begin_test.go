@@ -82,9 +82,64 @@ func TestTalkAsksWhatAPostIsAbout(t *testing.T) {
 	}
 	// Nobody answers.
 	d.writer.Patience = 50 * time.Millisecond
-	if h := d.converse().say(session.Said{Content: "Write a blog post."}); h.result.RunID != "" || !strings.Contains(h.Content, "Nobody said what") {
+	c := d.converse()
+	if h := c.say(session.Said{Content: "Write a blog post of 150 words."}); h.result.RunID != "" || h.Content != "What should the post be about?" {
 		t.Errorf("%+v %q", h.result, h.Content)
 	}
+	// A message answers as well, however late.
+	if w := d.wishOf(c.say(session.Said{Content: "The boiler of the library and its oil"})); w.Brief.Words != 150 || !slices.Equal(w.DocumentIDs, []string{heating}) {
+		t.Errorf("%+v", w)
+	}
+}
+
+// Who says something instead of answering a question is not kept waiting by it.
+func TestTalkGoesOnWithoutAnAnswer(t *testing.T) {
+	d := open(t)
+	heating := d.add("heating.md", heating)
+	for _, tc := range []struct {
+		ask    string
+		then   session.Said
+		asked  string // as the answer to the first message says
+		intent string
+	}{
+		{"Write a blog post.", session.Said{Content: "The boiler of the library and its oil"}, "What should the post be about?", "draft"},
+		{"블로그 글 하나 써 줘", session.Said{Content: "the boiler of the library and its oil"}, "무엇에 대한 글을 쓸까요?", "draft"},
+		{"Write a blog post.", session.Said{Content: "How much oil does the boiler burn a year?"}, "What should the post be about?", "question"},
+		{"Write a blog post.", session.Said{Content: "Never mind."}, "What should the post be about?", "question"},
+		{"Write a blog post.", session.Said{Content: "Write a post about the boiler and its oil"}, "What should the post be about?", "draft"},
+		{"Write a post about the moons of Jupiter.", session.Said{Content: "Take this one", DocumentIDs: []string{heating}}, "I find no documents that speak of this", "draft"},
+		{"Write a post about the moons of Jupiter.", session.Said{Content: "How much oil does the boiler burn a year?"}, "I find no documents that speak of this", "question"},
+		{"Write a post about the moons of Jupiter.", session.Said{Content: "It burns oil"}, "I find no documents that speak of this", "question"},
+	} {
+		c := d.converse()
+		turn, q := c.ask(session.Said{Content: tc.ask})
+		if !q.Yields {
+			t.Errorf("%q: %+v", tc.ask, q)
+		}
+		next, err := d.sessions.Send(t.Context(), ident.Local, c.id, tc.then, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, second := c.hear(turn), c.hear(next)
+		if !strings.HasPrefix(first.Content, tc.asked) || first.result.RunID != "" || second.result.Intent != tc.intent {
+			t.Errorf("%q, %q: %q, %+v %q", tc.ask, tc.then.Content, first.Content, second.result, second.Content)
+		}
+		if tc.intent == "draft" {
+			if w := d.wishOf(second); !slices.Equal(w.DocumentIDs, []string{heating}) {
+				t.Errorf("%q, %q: %+v", tc.ask, tc.then.Content, w)
+			}
+		}
+		if _, err := d.store.Answer(t.Context(), ident.Local, turn.Run.ID, q.ID, runs.Reply{Value: json.RawMessage(`"x"`)}); code(err) != "already_answered" {
+			t.Errorf("an answer that comes too late: %v", err)
+		}
+	}
+}
+
+func code(err error) string {
+	if f := fault.Of(err); f != nil {
+		return f.Code
+	}
+	return ""
 }
 
 // A model that has made a topic of what was said before is not asked for one; one that knows no more than the message is.

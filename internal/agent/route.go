@@ -50,6 +50,8 @@ func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) 
 		return t.to(intentRedo)
 	case t.wish.Selection != nil:
 		return t.to(intentEdit)
+	case t.goesOn():
+		return t.to(intentDraft)
 	}
 	if t.model == nil {
 		return t.to(t.guess())
@@ -194,7 +196,7 @@ func (t *talking) guess() string {
 // sayings are the sentences of the writer's own in a conversation.
 type sayings struct {
 	chat, noDraft, notYet, nothing, proposed, accept, reject, accepted, rejected, noDocuments, writing, tasks string
-	askTopic, noTopic, askFile, askOther, without                                                             string
+	askTopic, askFile, askOther, without                                                                      string
 	undone, redone, nothingUndone, nothingRedone                                                              string
 }
 
@@ -212,7 +214,6 @@ var (
 		writing:       "I am writing a post from %d document(s). You can read along.",
 		tasks:         "The sections of the post",
 		askTopic:      "What should the post be about?",
-		noTopic:       "Nobody said what the post should be about, so I began none. Ask again, and say it.",
 		askFile:       "I find no document that speaks of this to write from. Which file shall I use?",
 		askOther:      "That file has no text that could be read. Which other one shall I use?",
 		without:       "Go on without a file",
@@ -234,7 +235,6 @@ var (
 		writing:       "문서 %d건으로 글을 쓰고 있습니다. 쓰는 동안 읽을 수 있습니다.",
 		tasks:         "글의 절",
 		askTopic:      "무엇에 대한 글을 쓸까요?",
-		noTopic:       "무엇에 대한 글인지 답이 없어 시작하지 않았습니다. 주제를 말하며 다시 요청하세요.",
 		askFile:       "이 주제로 글을 쓸 문서를 찾지 못했습니다. 어떤 파일로 쓸까요?",
 		askOther:      "그 파일에는 읽을 수 있는 글이 없습니다. 다른 어떤 파일로 쓸까요?",
 		without:       "파일 없이 계속하기",

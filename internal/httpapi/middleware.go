@@ -152,15 +152,22 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-var errUnauthenticated = fault.New(fault.Unauthenticated, "unauthenticated", "Log in first, and send Authorization: Bearer with the access token.")
+var errUnauthenticated = fault.New(fault.Unauthenticated, "unauthenticated", "Log in first, and send Authorization: Bearer with the access token, or an API key.")
 
-// authenticate finds who makes the request by its Authorization header.
-func (s *server) authenticate(ctx context.Context, header string) (context.Context, error) {
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "bearer") || token == "" {
-		return ctx, errUnauthenticated
+// authenticate finds who makes the request by its headers, and whether their right is enough for what it needs.
+func (s *server) authenticate(ctx context.Context, h http.Header, need account.Scope) (context.Context, error) {
+	token := h.Get("X-API-Key")
+	if header := h.Get("Authorization"); header != "" || token == "" {
+		scheme, bearer, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "bearer") || bearer == "" {
+			return ctx, errUnauthenticated
+		}
+		token = bearer
 	}
 	u, g, err := s.Accounts.Admit(ctx, strings.TrimSpace(token))
+	if err == nil {
+		err = g.Needs(need)
+	}
 	if err != nil {
 		return ctx, err
 	}

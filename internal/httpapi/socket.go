@@ -48,6 +48,7 @@ func (s *server) socketRoute() {
 			param("query", "after", "The last session_seq that the client has; latest for what comes from now on; nothing for all there is", false)},
 		Responses: map[string]*huma.Response{"101": {Description: "It is a WebSocket now"}, "default": s.errorResponse()}}
 	byTicket(op)
+	tellScope(op)
 	s.api.OpenAPI().AddOperation(op)
 }
 

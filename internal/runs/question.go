@@ -34,6 +34,8 @@ type Question struct {
 	Choices   []Choice        `json:"choices,omitempty"`
 	Data      json.RawMessage `json:"data,omitempty"` // what it is about, such as the outline
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
+	// Yields lets the next message of the session end the wait: the conversation goes on as if the time were over.
+	Yields bool `json:"yields,omitempty"`
 }
 
 // Choice is a possible answer.

@@ -141,6 +141,28 @@ func (t *tx) unwait(id string) error {
 	return err
 }
 
+// yield ends the waits of a session's runs whose questions give way to what is said instead. One that is being answered is let be.
+func (t *tx) yield(ws ident.Workspace, sessionID string) error {
+	lock := t.forUpdate()
+	if lock != "" {
+		lock += " SKIP LOCKED"
+	}
+	ids, err := all(t, scanString, `SELECT id FROM run WHERE session_id = ? AND kind = ? AND status = 'waiting' ORDER BY id`+lock, sessionID, runs.KindChat)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		r, err := t.run(ws, id)
+		if err == nil && r.Question != nil && r.Question.Yields {
+			err = t.resolve(r, runs.Reply{Expired: true})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unwaitReaders queues the runs that wait for an answer about a text from a document that goes away: they begin again without
 // it, and until then would hold what they have read of it.
 func (t *tx) unwaitReaders(ws ident.Workspace, documentID string) error {
