@@ -252,6 +252,9 @@ func recall(d *data, which int, found [][]string) float64 {
 	return float64(same) / float64(of)
 }
 
+// atRest is how long a server is left alone before its memory is read: ours ends the process that checked the password 10 seconds after the login.
+const atRest = 15 * time.Second
+
 // resident is the memory of a server that has answered questions by meaning of this library.
 func resident(dir string) float64 {
 	s := proc.Start(*binary, dir, "18024", "BYLINE_LIMITS=off")
@@ -260,7 +263,7 @@ func resident(dir string) float64 {
 	for i := range 200 {
 		s.Call("POST", "/api/v1/documents/search", fmt.Sprintf(`{"query":"what does question %d ask","mode":"semantic"}`, i))
 	}
-	time.Sleep(5 * time.Second) // as long as the other has had to put its memory in order
+	time.Sleep(atRest)
 	_, all := s.RSS()
 	return all
 }
@@ -300,6 +303,7 @@ func withChroma(dir string, d *data) (*engine, func()) {
 	for _, v := range d.questions[0] {
 		e.ask[0](v)
 	}
+	time.Sleep(atRest)
 	_, e.resident = s.RSS()
 	return e, stop
 }

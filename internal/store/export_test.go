@@ -28,6 +28,14 @@ func (s *Store) Damage(ctx context.Context, query string) error {
 	})
 }
 
+// PlanOfBurying is how SQLite hides a document in its segments.
+func (s *Store) PlanOfBurying(ctx context.Context) (steps []string, err error) {
+	return readAll(ctx, s, func(s scanner) (step string, err error) {
+		var id, parent, unused int
+		return step, s.Scan(&id, &parent, &unused, &step)
+	}, `EXPLAIN QUERY PLAN `+buried, ident.New())
+}
+
 // TakenIn is how many rows the intake has.
 func (s *Store) TakenIn(ctx context.Context) (n int, err error) {
 	err = s.read(ctx, func(t *tx) error { return t.row(`SELECT COUNT(*) FROM run_intake`).Scan(&n) })

@@ -80,9 +80,13 @@ func (t *tx) reveal(ws ident.Workspace, sg search.Segment) error {
 	return t.insert(`INSERT INTO segment_document (segment_id, document_id)`, rows, ``)
 }
 
+// buried hides a document in all segments that hold it: from the document to its segments, of which a workspace can have thousands and a document has few.
+// The sign keeps SQLite from the index of dead, which would lead to all that live.
+const buried = `UPDATE segment_document SET dead = 1 WHERE document_id = ? AND +dead = 0`
+
 // bury hides a document in all segments that hold it.
 func (t *tx) bury(documentID string) error {
-	_, err := t.exec(`UPDATE segment_document SET dead = 1 WHERE document_id = ? AND dead = 0`, documentID)
+	_, err := t.exec(buried, documentID)
 	return err
 }
 

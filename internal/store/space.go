@@ -194,8 +194,7 @@ func (s *Store) Adopt(ctx context.Context, u search.Unembedded, space string, se
 
 // adopt makes a document's segments of a space visible in the place of older ones. The workspace is held.
 func (t *tx) adopt(ws ident.Workspace, documentID string, generation int64, space string, segments []search.Segment) error {
-	// From the document to its segments: a workspace can have thousands, a document has few.
-	if _, err := t.exec(`UPDATE segment_document SET dead = 1 WHERE document_id = ? AND dead = 0
+	if _, err := t.exec(buried+`
 		AND EXISTS (SELECT 1 FROM segment s WHERE s.id = segment_document.segment_id AND s.workspace = ? AND s.live = 1 AND s.space = ?)`, documentID, ws, space); err != nil {
 		return err
 	}

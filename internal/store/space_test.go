@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"byline/internal/document"
@@ -185,4 +187,17 @@ func TestEmbeddingGoesOn(t *testing.T) {
 		}
 		l.sound(store.VerifyOptions{})
 	})
+}
+
+// Each document that is put in or deleted hides what was there of it before. That must not look at all other documents.
+func TestBuryingLooksAtOneDocument(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "byline.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	plan, err := s.PlanOfBurying(t.Context())
+	if want := []string{"SEARCH segment_document USING INDEX segment_document_document (document_id=?)"}; err != nil || !slices.Equal(plan, want) {
+		t.Errorf("%q, %v", plan, err)
+	}
 }
