@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"byline/internal/engine/lexical"
 	"byline/internal/fault"
 	"byline/internal/llm"
 	"byline/internal/runs"
+	"byline/internal/session"
 )
 
 // The intents of messages; commands of a session have the same names.
@@ -40,7 +42,7 @@ var routeSchema = &llm.Schema{Name: "route", JSON: json.RawMessage(`{"type":"obj
 func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) {
 	t.talk.Request = strings.TrimSpace(t.message().Content)
 	t.talk.Words = wordsAsked(t.talk.Request)
-	if a := t.wish.Action; a != nil {
+	if a := t.press(); a != nil {
 		return t.pressed(a.Name)
 	}
 	switch {
@@ -68,6 +70,20 @@ func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) 
 		t.talk.Words = min(max(r.Words, 0), 20_000)
 	}
 	return t.to(r.Intent)
+}
+
+// press is the button or the command that a message is of. Whoever says what stands on a button of the answer before means it.
+func (t *talking) press() *session.Press {
+	if t.wish.Action != nil || len(t.history) < 2 {
+		return t.wish.Action
+	}
+	said := strings.TrimFunc(t.message().Content, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsPunct(r) })
+	for _, a := range t.history[len(t.history)-2].Actions {
+		if strings.EqualFold(said, a.Label) || strings.EqualFold(said, a.Name) {
+			return &session.Press{Name: a.Name, ActionID: a.ID, MessageID: t.history[len(t.history)-2].ID, Data: a.Data}
+		}
+	}
+	return nil
 }
 
 // pressed is where a button or a command leads.

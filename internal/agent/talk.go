@@ -405,14 +405,15 @@ type decision struct {
 // doDecide is the node that takes or drops a proposal, as somebody has pressed.
 func (t *talking) doDecide(ctx context.Context) (string, []runs.NewEvent, error) {
 	var d decision
-	if err := json.Unmarshal(t.wish.Action.Data, &d); err != nil || d.ProposalID == "" {
+	press := t.press()
+	if err := json.Unmarshal(press.Data, &d); err != nil || d.ProposalID == "" {
 		return nodeFinish, nil, t.say(ctx, "%s", t.words().nothing)
 	}
 	ws := t.job.Run().Workspace
 	t.talk.DraftID = d.DraftID
 	words := t.words()
 	var err error
-	if t.wish.Action.Name == actionReject {
+	if press.Name == actionReject {
 		if _, err = t.writer.Drafting.Reject(ctx, ws, d.DraftID, d.ProposalID, d.Hunks); err == nil {
 			return nodeFinish, nil, t.say(ctx, "%s", words.rejected)
 		}

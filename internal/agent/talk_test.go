@@ -180,6 +180,15 @@ func TestTalkWritesAndChangesADraft(t *testing.T) {
 	if err != nil || after.Version != 2 || strings.Contains(after.Content, "## Sources") || !strings.Contains(h.Content, "version 2") {
 		t.Errorf("version %d, %q, %v\n%s", after.Version, h.Content, err, after.Content)
 	}
+	// What stands on a button can be said as well.
+	c.say(session.Said{Content: "Change the title to \"Warm at last\"."})
+	if h = c.say(session.Said{Content: "accept all!"}); h.result.Intent != "decide" || !strings.Contains(h.Content, "version 3") {
+		t.Errorf("%+v %q", h.result, h.Content)
+	}
+	c.say(session.Said{Content: "Change the title to \"Cold again\"."})
+	if h = c.say(session.Said{Content: "Reject"}); !strings.Contains(h.Content, "as it was") {
+		t.Errorf("%+v %q", h.result, h.Content)
+	}
 }
 
 // speaker is an author that talks, too.
