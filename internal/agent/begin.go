@@ -22,8 +22,16 @@ import (
 // idle are words that say nothing of what a post is about.
 var idle = wordSet(`please can could would you now just i we want need like to have do write draft compose generate create make begin start me us a an the another one some
 	my our new short long brief quick little blog nice good great post posts article report story text piece summary something anything of in with about for on words word long
-	글 글을 글좀 글을좀 포스트 포스트를 블로그 기사 기사를 초안 초안을 보고서 보고서를 하나 한 편 한편 편을 새 새로운 짧은 긴 좀 써 써줘 써주세요 써줄래 쓰기 줘 주세요 줄래 줄래요
-	작성 작성해 작성해줘 작성해주세요 만들어 만들어줘 만들어주세요 해 해줘 해주세요 부탁해 부탁해요 부탁합니다 단어 단어로 로 짜리 정도 정도로`)
+	hi hey hello ok okay english korean german french spanish japanese chinese
+	글 글을 글좀 글을좀 포스트 포스트를 블로그 기사 기사를 초안 초안을 보고서 보고서를 하나 한 편 한편 편을 새 새로운 짧은 긴 좀 줘 주세요 줄래 줄래요 드립니다
+	해 해줘 해주세요 단어 단어로 로 짜리 정도 정도로 영어로 한국어로 우리말로 안녕 안녕하세요`)
+
+var (
+	// idleStem is how Korean words begin that only ask for a text to be written, whatever their endings, or tell how long it is to be.
+	idleStem = regexp.MustCompile(`^(?:써|쓰기|작성|부탁|만들어|\d+(?:글자|자|단어))`)
+	// saysAbout tells that something is named, be it "me".
+	saysAbout = regexp.MustCompile(`(?i)\babout\s+(?:me|us|my|our|you|your)\b`)
+)
 
 func wordSet(list string) map[string]bool {
 	set := map[string]bool{}
@@ -35,18 +43,22 @@ func wordSet(list string) map[string]bool {
 
 // topicless tells that a request names nothing to write about.
 func topicless(request string) bool {
+	if saysAbout.MatchString(request) {
+		return false
+	}
 	words := strings.FieldsFunc(strings.ToLower(saysLength.ReplaceAllString(request, " ")), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	return !slices.ContainsFunc(words, func(w string) bool { return !idle[w] })
+	return !slices.ContainsFunc(words, func(w string) bool { return !idle[w] && !idleStem.MatchString(w) })
 }
 
 // doTopic is the node that asks what a new post is to be about, where neither words nor documents tell.
 func (t *talking) doTopic(ctx context.Context) (string, []runs.NewEvent, error) {
 	first := len(t.history) == 1 && topicless(t.message().Content) // a model has nothing to know more from
-	if t.talk.Topic != "" || t.talk.Title != "" || len(t.documents()) > 0 || !first && !topicless(t.talk.Request) {
+	key := t.prefix + "ask/topic"
+	if !t.job.Done(key) && (t.talk.Topic != "" || t.talk.Title != "" || len(t.documents()) > 0 || !first && !topicless(t.talk.Request)) {
 		return nodeDraft, nil, nil
 	}
 	words := t.words()
-	reply, err := t.job.Ask(ctx, runs.Question{Key: t.prefix + "ask/topic", Kind: runs.AskText, Text: words.askTopic, ExpiresAt: time.Now().Add(t.writer.Patience), Yields: true})
+	reply, err := t.job.Ask(ctx, runs.Question{Key: key, Kind: runs.AskText, Text: words.askTopic, ExpiresAt: time.Now().Add(t.writer.Patience), Yields: true})
 	if err != nil {
 		return "", nil, err
 	}
@@ -62,7 +74,8 @@ func (t *talking) doTopic(ctx context.Context) (string, []runs.NewEvent, error) 
 	return nodeDraft, nil, nil
 }
 
-var saysNo = regexp.MustCompile(`(?i)^[\s\pP]*(?:no|nothing|never ?mind|forget (?:it|that)|cancel|stop|leave it|아니\S*|됐\S*|취소\S*|그만\S*)(?:[\s\pP]|$)`)
+var saysNo = regexp.MustCompile(`(?i)^[\s\pP]*(?:(?:no|nothing|never ?mind|(?:forget|cancel|stop|leave)(?: (?:it|that))?)(?:[\s\pP]+(?:thanks|thank you|please))?|` +
+	`아니(?:요|오|야)?|됐(?:어|어요|습니다)|취소(?:해)?\s*(?:줘|줘요|주세요)?|그만(?:해|해요|할래|할래요|두자)?)[\s\pP]*$`)
 
 // goesOn tells whether a message gives what the answer before it asked for, and makes the request that it completes.
 func (t *talking) goesOn() bool {

@@ -76,13 +76,23 @@ func TestTalkAsksWhatAPostIsAbout(t *testing.T) {
 			t.Errorf("%q: %+v", tc.say, w)
 		}
 	}
+	// A file that comes before the answer does not make the answer void.
+	c := d.converse()
+	turn, q := c.ask(session.Said{Content: "Write a blog post."})
+	if _, err := d.store.Sessions().AddElement(t.Context(), ident.Local, session.Element{SessionID: c.id, DocumentID: heating, Type: "file", Display: "side"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.reply(turn, q, "the boiler of the library")
+	if w := d.wishOf(c.hear(turn)); !strings.HasSuffix(w.Instructions, "the boiler of the library") {
+		t.Errorf("%+v", w)
+	}
 	// With documents there is something to write about.
 	if h := d.converse().say(session.Said{Content: "Write a blog post.", DocumentIDs: []string{heating}}); d.wishOf(h).DocumentIDs[0] != heating {
 		t.Error("it is written from something else")
 	}
 	// Nobody answers.
 	d.writer.Patience = 50 * time.Millisecond
-	c := d.converse()
+	c = d.converse()
 	if h := c.say(session.Said{Content: "Write a blog post of 150 words."}); h.result.RunID != "" || h.Content != "What should the post be about?" {
 		t.Errorf("%+v %q", h.result, h.Content)
 	}
@@ -248,10 +258,23 @@ func (d *desk) raw(name, text string, process bool) string {
 	return doc.ID
 }
 
+// What turns a question down is told apart from topics that begin alike.
+func TestRefusals(t *testing.T) {
+	for say, want := range map[string]bool{
+		"No.": true, "no, thanks": true, "Never mind": true, "Cancel that": true, "Stop it, please": true, "아니요": true, "취소해 줘": true, "그만할래요": true,
+		"No-code platforms": false, "Cancel culture": false, "Stop motion animation": false, "Nothing but Thieves": false, "취소 수수료 정책": false, "아니메의 역사": false, "그만두는 방법": false,
+	} {
+		if got := agent.Refuses(say); got != want {
+			t.Errorf("%q: %t", say, got)
+		}
+	}
+}
+
 func TestTopicless(t *testing.T) {
 	for say, want := range map[string]bool{
 		"Write a blog post.": true, "Please write me a short article of 1,500 words!": true, "I want a new draft": true, "New draft": true, "Can you write something?": true, "Create a 300-word report, please": true,
 		"글 하나 써 줘": true, "블로그 포스트를 작성해 주세요": true, "800단어로 글을 써줘": true,
+		"Hey, write a blog post in Korean": true, "블로그 글 써줘요": true, "포스트 작성 부탁드립니다": true, "글 써라": true, "500자 글 써줘": true, "Write about me": false, "Write about our story": false,
 		"Write a post about heating.": false, "Write a post on the boilers": false, "Write a summary of that": false, "보일러에 대한 글을 써 줘": false, "Draft a story, Jupiter": false,
 	} {
 		if got := agent.Topicless(say); got != want {

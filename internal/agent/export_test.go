@@ -71,6 +71,9 @@ func WordsAsked(message string) int { return wordsAsked(message) }
 // Topicless tells that a request names nothing to write about.
 func Topicless(request string) bool { return topicless(request) }
 
+// Refuses tells that a message turns a question down.
+func Refuses(message string) bool { return saysNo.MatchString(message) }
+
 // Walks tells whether a message takes the last change back (-1), does it again (1), or neither.
 func Walks(message string) int {
 	switch {

@@ -42,16 +42,16 @@ var routeSchema = &llm.Schema{Name: "route", JSON: json.RawMessage(`{"type":"obj
 func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) {
 	t.talk.Request = strings.TrimSpace(t.message().Content)
 	t.talk.Words = wordsAsked(t.talk.Request)
-	if a := t.press(); a != nil {
-		return t.pressed(a.Name)
+	if t.talk.Press = t.press(); t.talk.Press != nil {
+		return t.pressed(t.talk.Press.Name)
 	}
 	switch {
+	case t.wish.Selection != nil:
+		return t.to(intentEdit)
 	case saysUndo.MatchString(t.talk.Request): // plain enough for no model to be asked
 		return t.to(intentUndo)
 	case saysRedo.MatchString(t.talk.Request):
 		return t.to(intentRedo)
-	case t.wish.Selection != nil:
-		return t.to(intentEdit)
 	case t.goesOn():
 		return t.to(intentDraft)
 	}
@@ -72,15 +72,18 @@ func (t *talking) doRoute(ctx context.Context) (string, []runs.NewEvent, error) 
 	return t.to(r.Intent)
 }
 
-// press is the button or the command that a message is of. Whoever says what stands on a button of the answer before means it.
+// press is the button or the command that a message is of. Whoever says what stands on a button of the answer before means it, and whoever takes
+// back what is only offered turns it down.
 func (t *talking) press() *session.Press {
 	if t.wish.Action != nil || len(t.history) < 2 {
 		return t.wish.Action
 	}
 	said := strings.TrimFunc(t.message().Content, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsPunct(r) })
-	for _, a := range t.history[len(t.history)-2].Actions {
-		if strings.EqualFold(said, a.Label) || strings.EqualFold(said, a.Name) {
-			return &session.Press{Name: a.Name, ActionID: a.ID, MessageID: t.history[len(t.history)-2].ID, Data: a.Data}
+	before := t.history[len(t.history)-2]
+	pressed := func(a session.Action) bool { return a.Pressed != "" }
+	for _, a := range before.Actions {
+		if strings.EqualFold(said, a.Label) || strings.EqualFold(said, a.Name) || a.Name == actionReject && !slices.ContainsFunc(before.Actions, pressed) && saysUndo.MatchString(said) {
+			return &session.Press{Name: a.Name, ActionID: a.ID, MessageID: before.ID, Data: a.Data}
 		}
 	}
 	return nil
@@ -168,7 +171,7 @@ var (
 )
 
 // theChange is the last change in words.
-const theChange = `(?:the|your|my)(?: last| latest| previous)? (?:change|edit|one)s?|(?:last|latest|previous) (?:change|edit)|what you (?:just )?did`
+const theChange = `(?:the|your|my)(?: last| latest| previous)? (?:change|edit|one)|(?:last|latest|previous) (?:change|edit)|what you (?:just )?did`
 
 // wordsAsked is the length that a message names in figures ("1,500 words"), 0 for none.
 func wordsAsked(message string) int {
@@ -232,7 +235,7 @@ var (
 		askTopic:      "What should the post be about?",
 		askFile:       "I find no document that speaks of this to write from. Which file shall I use?",
 		askOther:      "That file has no text that could be read. Which other one shall I use?",
-		without:       "Go on without a file",
+		without:       "There is none",
 		undone:        "Taken back: “%s” reads as in version %d again, which is version %d now. “Redo” brings the change back.",
 		redone:        "Done again: “%s” reads as in version %d, which is version %d now.",
 		nothingUndone: "There is nothing to take back.",
@@ -253,7 +256,7 @@ var (
 		askTopic:      "무엇에 대한 글을 쓸까요?",
 		askFile:       "이 주제로 글을 쓸 문서를 찾지 못했습니다. 어떤 파일로 쓸까요?",
 		askOther:      "그 파일에는 읽을 수 있는 글이 없습니다. 다른 어떤 파일로 쓸까요?",
-		without:       "파일 없이 계속하기",
+		without:       "파일이 없습니다",
 		undone:        "되돌렸습니다: “%s”이(가) 다시 버전 %d의 글이 되었고, 지금은 버전 %d입니다. “다시 실행”으로 변경을 되살릴 수 있습니다.",
 		redone:        "다시 실행했습니다: “%s”이(가) 버전 %d의 글이 되었고, 지금은 버전 %d입니다.",
 		nothingUndone: "되돌릴 것이 없습니다.",

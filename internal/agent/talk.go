@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -77,6 +78,7 @@ type talking struct {
 type talk struct {
 	Intent  string           `json:"intent"`
 	Request string           `json:"request"`         // what is asked for, complete in itself
+	Press   *session.Press   `json:"press,omitempty"` // the button or the command
 	Topic   string           `json:"topic,omitempty"` // as a person has answered
 	Title   string           `json:"title,omitempty"`
 	Words   int              `json:"words,omitempty"`
@@ -405,7 +407,7 @@ type decision struct {
 // doDecide is the node that takes or drops a proposal, as somebody has pressed.
 func (t *talking) doDecide(ctx context.Context) (string, []runs.NewEvent, error) {
 	var d decision
-	press := t.press()
+	press := cmp.Or(t.talk.Press, t.wish.Action)
 	if err := json.Unmarshal(press.Data, &d); err != nil || d.ProposalID == "" {
 		return nodeFinish, nil, t.say(ctx, "%s", t.words().nothing)
 	}

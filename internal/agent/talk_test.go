@@ -189,6 +189,10 @@ func TestTalkWritesAndChangesADraft(t *testing.T) {
 	if h = c.say(session.Said{Content: "Reject"}); !strings.Contains(h.Content, "as it was") {
 		t.Errorf("%+v %q", h.result, h.Content)
 	}
+	c.say(session.Said{Content: "Change the title to \"Cold again\"."})
+	if h = c.say(session.Said{Content: "Undo that."}); !strings.Contains(h.Content, "as it was") { // it is only offered: nothing older is meant
+		t.Errorf("%+v %q", h.result, h.Content)
+	}
 }
 
 // speaker is an author that talks, too.

@@ -205,15 +205,18 @@ func (r *round) sectionRequest(ctx context.Context, i int) (llm.Request, error) 
 // call asks the model once and keeps its answer; hear gets the text as it comes, all at once when an earlier attempt has kept it.
 func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(string) error) (llm.Answer, error) {
 	var kept modelCall
+	asking := r.paying(ctx)
 	if hear == nil {
 		hear = func(string) error { return nil }
+	} else {
+		asking = llm.WithPace(asking, r.job.Rest)
 	}
 	asked := false
 	err := r.Once(ctx, key, &kept, func(ctx context.Context) ([]runs.NewEvent, error) {
 		asked, kept.Purpose, kept.Saw = true, q.Purpose, q.Messages
 		var a llm.Answer
 		var text strings.Builder
-		for d, err := range r.model.Stream(llm.WithPace(r.paying(ctx), r.job.Rest), q) {
+		for d, err := range r.model.Stream(asking, q) {
 			if err != nil {
 				return nil, err
 			}

@@ -187,29 +187,33 @@ func (h *Hub) nudge(list ...*tail) {
 	for part := range slices.Chunk(idle, together) {
 		h.loops.Go(func() {
 			for _, t := range part {
-				h.run(t)
+				if !h.pass(t) { // it is busy: the others must not wait for it
+					h.loops.Go(func() { h.run(t) })
+				}
 			}
 		})
 	}
 }
 
 // together is how many tails are read one after the other, most of them from memory: a goroutine for each takes longer than its read.
-const together = 32
+const together = 8
 
 // run reads until there was no wake-up during the last read.
 func (h *Hub) run(t *tail) {
-	for {
-		wakes := t.wakes.Load()
-		for more := true; more && !t.gone.Load() && h.ctx.Err() == nil; {
-			var err error
-			if more, err = h.read(h.ctx, t); err != nil && h.ctx.Err() == nil {
-				h.log.Warn("read a log; it is tried again", "log", t.topic(), "error", err)
-			}
-		}
-		if t.wakes.CompareAndSwap(wakes, 0) {
-			return
+	for !h.pass(t) {
+	}
+}
+
+// pass reads what there is, and tells whether there was no wake-up meanwhile.
+func (h *Hub) pass(t *tail) bool {
+	wakes := t.wakes.Load()
+	for more := true; more && !t.gone.Load() && h.ctx.Err() == nil; {
+		var err error
+		if more, err = h.read(h.ctx, t); err != nil && h.ctx.Err() == nil {
+			h.log.Warn("read a log; it is tried again", "log", t.topic(), "error", err)
 		}
 	}
+	return t.wakes.CompareAndSwap(wakes, 0)
 }
 
 // read brings what is new to the readers.

@@ -82,7 +82,7 @@ func (v *verifier) searchColumns(ctx context.Context, columns []column, text, fo
 				cond = `position(convert_to(CAST(? AS TEXT), 'UTF8') in ` + name + `) > 0`
 			}
 		}
-		n, err := readAll(ctx, v.store, scanFlag, `SELECT COUNT(*) FROM "`+c.table+`" WHERE `+cond, form)
+		n, err := readAll(ctx, v.store, scanInt, `SELECT COUNT(*) FROM "`+c.table+`" WHERE `+cond, form)
 		if err != nil {
 			return fmt.Errorf("%s.%s: %w", c.table, c.name, err)
 		}

@@ -207,9 +207,6 @@ func (t *tx) addTurn(ws ident.Workspace, sessionID string, m session.Message, se
 	if err := t.nameSession(m); err != nil {
 		return turn, err
 	}
-	if err := t.yield(ws, sessionID); err != nil {
-		return turn, err
-	}
 	return t.addReply(ws, m, sel, press)
 }
 
@@ -253,6 +250,9 @@ func (t *tx) addReply(ws ident.Workspace, m session.Message, sel *session.Select
 	}
 	settings, err := t.settings(ws, m.SessionID)
 	if err != nil {
+		return turn, err
+	}
+	if err := t.yield(ws, m.SessionID); err != nil {
 		return turn, err
 	}
 	reply := session.Message{ID: ident.New(), SessionID: m.SessionID, ParentID: m.ID, Role: session.Assistant, DraftID: m.DraftID}

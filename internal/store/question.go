@@ -35,8 +35,21 @@ func (s *Store) Ask(ctx context.Context, l runs.Lease, q runs.Question) error {
 		}
 		_, err := t.exec(`UPDATE run SET status = 'waiting', question = ?, question_until = ?, fence = fence + 1, lease_owner = '', lease_until = 0
 			WHERE id = ?`, string(text), until, l.RunID)
-		return err
+		if err != nil || !q.Yields {
+			return err
+		}
+		return t.yieldAtOnce(l.RunID, q)
 	})
+}
+
+// yieldAtOnce ends the wait of a run whose question gives way, if something was said meanwhile. The session is held: its log has the question.
+func (t *tx) yieldAtOnce(id string, q runs.Question) error {
+	attempts, err := all(t, scanInt, `SELECT r.attempt FROM run r WHERE r.id = ? AND r.session_id <> '' AND EXISTS (SELECT 1 FROM run o
+		WHERE o.session_id = r.session_id AND o.kind = 'chat' AND o.ended_at = 0 AND o.id > r.id)`, id)
+	if err != nil || len(attempts) == 0 {
+		return err
+	}
+	return t.resolve(runs.Run{ID: id, Attempt: attempts[0], Question: &q}, runs.Reply{Expired: true})
 }
 
 // kept is a reply with the question that it answers, as the step keeps it.
@@ -104,6 +117,9 @@ func (t *tx) answered(r runs.Run, questionID string, reply runs.Reply) error {
 		}
 		if bytes.Equal(compact(k.Value), compact(reply.Value)) {
 			return nil
+		}
+		if k.Expired {
+			return fault.New(fault.Conflict, "already_answered", "Nobody answered this question in time, and the conversation has gone on. Say it as a message.")
 		}
 		return fault.New(fault.Conflict, "already_answered", "This question was answered already; the run went on with that answer.")
 	}

@@ -215,6 +215,32 @@ func TestQuestionsThatYield(t *testing.T) {
 	})
 }
 
+// So does one that is asked when something else was said already, or another answer was wanted.
+func TestQuestionsThatYieldToWhatWasSaidBefore(t *testing.T) {
+	eachTalk(t, func(t *testing.T, c conversation) {
+		for _, more := range []func(c conversation, first session.Turn) error{
+			func(c conversation, _ session.Turn) error { c.say("two"); return nil },
+			func(c conversation, first session.Turn) error {
+				_, err := c.Regenerate(c.ctx, c.ws, c.id, first.Reply.ID, "", nil)
+				return err
+			},
+		} {
+			c := talk(t, c.all)
+			first := c.say("one")
+			_, l, _ := c.claim()
+			c.ok(more(c, first))
+			q := runs.Question{ID: ident.New(), Key: "ask/1", Kind: runs.AskText, Text: "What?", Yields: true, ExpiresAt: time.Now().Add(time.Hour)}
+			c.ok(c.all.Ask(c.ctx, l, q))
+			r, _, ok := c.claim()
+			if !ok || r.ID != first.Run.ID {
+				t.Fatalf("the run waits, and holds up what was said behind it: %t %s", ok, r.ID)
+			}
+			_, err := c.all.Answer(c.ctx, c.ws, r.ID, q.ID, runs.Reply{Value: json.RawMessage(`"late"`)})
+			c.refused(err, fault.Conflict, "already_answered")
+		}
+	})
+}
+
 // Runs of one session go one after another, those of others do not wait for them.
 func TestChatRunsTakeTurns(t *testing.T) {
 	eachTalk(t, func(t *testing.T, c conversation) {

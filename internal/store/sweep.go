@@ -181,11 +181,11 @@ func (s *Store) sweepGeneration(ctx context.Context, x trash) (done bool, err er
 
 // segmentsGone tells whether no segment holds words of what was removed. Merges see to that; they are not done here.
 func (s *Store) segmentsGone(ctx context.Context, holding, documentID string) (bool, error) {
-	found, err := readAll(ctx, s, scanFlag, holding, documentID)
+	found, err := readAll(ctx, s, scanInt, holding, documentID)
 	return len(found) == 0, err
 }
 
-func scanFlag(row scanner) (n int, err error) {
+func scanInt(row scanner) (n int, err error) {
 	err = row.Scan(&n)
 	return n, err
 }
@@ -338,7 +338,7 @@ func (s *Store) SweepOrphans(ctx context.Context) error {
 func (s *Store) sweepExpired(ctx context.Context) error {
 	before := micros(time.Now().Add(-24 * time.Hour))
 	for _, over := range []string{`refresh_token WHERE expires_at < ?`, `idempotency WHERE created_at < ?`, `stream_ticket WHERE expires_at < ?`} {
-		old, err := readAll(ctx, s, scanFlag, `SELECT 1 FROM `+over+` LIMIT 1`, before)
+		old, err := readAll(ctx, s, scanInt, `SELECT 1 FROM `+over+` LIMIT 1`, before)
 		if err != nil {
 			return err
 		}

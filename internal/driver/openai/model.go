@@ -127,7 +127,7 @@ func (s *stream) read(a *http.Response) {
 	}
 	body := io.Reader(a.Body)
 	if wait := llm.Pace(s.ctx); wait != nil {
-		body = &paced{body, wait}
+		body = &paced{Reader: body, wait: wait}
 	}
 	e := newEvents(body)
 	var c chunk
@@ -162,15 +162,22 @@ func (s *stream) read(a *http.Response) {
 	}
 }
 
-// paced reads when whoever hears is ready for more.
+// paced reads when whoever hears is ready for more, or when so much came that more is there already: a read gives a few kilobytes at most, and a
+// fast model must not be slowed to that for each wait.
 type paced struct {
 	io.Reader
 	wait func()
+	last int // bytes
 }
 
-func (p *paced) Read(b []byte) (int, error) {
-	p.wait()
-	return p.Reader.Read(b)
+const much = 2 << 10
+
+func (p *paced) Read(b []byte) (n int, err error) {
+	if p.last < much {
+		p.wait()
+	}
+	p.last, err = p.Reader.Read(b)
+	return p.last, err
 }
 
 // take hands on a chunk; false ends the stream.
