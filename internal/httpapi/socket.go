@@ -80,10 +80,15 @@ func (s *server) socket(w http.ResponseWriter, r *http.Request) {
 		c.Close(closing(refusal)) //nolint:errcheck // whoever it was has gone
 	default:
 		k.c, k.conn = c, conn
-		if !s.Streams.take(k.run) {
+		if !s.Streams.begin() {
 			k.release()
 			c.Close(closing(runs.ErrDraining)) //nolint:errcheck // whoever it was has gone
+			return
 		}
+		go func() {
+			defer s.Streams.end()
+			k.run()
+		}()
 	}
 }
 

@@ -41,32 +41,34 @@ func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Curso
 		out.write([]byte("retry: 1000\n\n")) //nolint:errcheck // it has gone
 		return
 	}
-	conn, ok := takeOver(w, r)
-	if !ok {
-		f := s.Streams.follow(r.Context(), grantOf(r.Context()), false)
-		defer s.Streams.leave(f)
-		s.relay(f, out, cursor)
-		return
+	if s.Streams.begin() {
+		if conn, ok := takeOver(w, r); ok {
+			// Nothing of the request may be kept but its id and its right: it ends here.
+			f := s.Streams.follow(context.WithValue(context.Background(), requestIDKey{}, requestID(r.Context())), grantOf(r.Context()), false)
+			s.Streams.hold(f, conn)
+			go s.relayTo(conn, f, cursor, r.URL.Path)
+			return
+		}
+		s.Streams.end()
 	}
-	// Nothing of the request may be kept but its id and its right: it ends here.
-	f := s.Streams.follow(context.WithValue(context.Background(), requestIDKey{}, requestID(r.Context())), grantOf(r.Context()), false)
-	path := r.URL.Path
-	run := func() {
-		defer s.Streams.leave(f)
-		whole := false
-		defer func() {
-			if p := recover(); p != nil {
-				s.panicked(f.ctx, path, p)
-			}
-			conn.close(whole)
-		}()
-		s.Streams.hold(f, conn)
-		conn.watch(func() { f.cancel(errLeft) })
-		whole = s.relay(f, &sse{out: conn}, cursor)
-	}
-	if !s.Streams.take(run) {
-		run() // the process stops: it ends at once
-	}
+	f := s.Streams.follow(r.Context(), grantOf(r.Context()), false)
+	defer s.Streams.leave(f)
+	s.relay(f, out, cursor)
+}
+
+// relayTo is relay on a connection that was taken over.
+func (s *server) relayTo(conn *taken, f *follower, cursor *runs.Cursor, path string) {
+	defer s.Streams.end()
+	defer s.Streams.leave(f)
+	whole := false
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(f.ctx, path, p)
+		}
+		conn.close(whole)
+	}()
+	conn.watch(func() { f.cancel(errLeft) })
+	whole = s.relay(f, &sse{out: conn}, cursor)
 }
 
 // relay sends until the terminal event or until there is a reason not to, and closes the cursor. It tells whether the client has all of it.

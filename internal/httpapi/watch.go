@@ -137,16 +137,19 @@ func (f *follower) pings() bool {
 // answered notes that a ping was answered.
 func (f *follower) answered() { f.ping.CompareAndSwap(pingSent, pingNone) }
 
-// take runs a connection that lives longer than the request that made it; false when the process stops.
-func (s *Streams) take(run func()) bool {
+// begin says that a connection is about to be taken over, which lives longer than the request that made it, until end; false when the
+// process stops.
+func (s *Streams) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	s.taken.Go(run)
+	s.taken.Add(1)
 	return true
 }
+
+func (s *Streams) end() { s.taken.Done() }
 
 // hold notes the connection of a stream that was taken over.
 func (s *Streams) hold(f *follower, conn io.Closer) {
