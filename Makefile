@@ -9,6 +9,8 @@ DATA   ?= ./byline-data
 SEEDS  ?= 200
 FUZZ   ?= 1000000x
 FUZZ_HTTP ?= $(FUZZ:000000x=00000x)
+# Making each new input as small as it can be would take most of the time.
+LEAST = -fuzzminimizetime 1x
 
 # The packages whose tests hold a file that is made from the code.
 GENERATED = $$(grep -rl --include='*_test.go' 'func TestGenerated' internal | xargs -n1 dirname | sort -u | sed 's,^,./,')
@@ -68,9 +70,9 @@ torture: fuzz ## kill -9 at 200 random moments of upload, processing, writing an
 	TORTURE_SEEDS=$(SEEDS) go test -count=1 -timeout 6h -run '^TestKill' -v ./cmd/byline
 
 fuzz: ## a million made-up questions to search (FUZZ=1000000x, or a time: FUZZ=60s), a tenth of that over HTTP, and as many through the driver of Elasticsearch
-	go test -run '^$$' -fuzz '^FuzzQuestion$$' -fuzztime $(FUZZ) ./internal/ingest
-	go test -run '^$$' -fuzz '^FuzzSearch$$' -fuzztime $(FUZZ_HTTP) ./internal/app
-	go test -run '^$$' -fuzz '^FuzzQuestions$$' -fuzztime $(FUZZ) ./internal/driver/elastic
+	go test -run '^$$' -fuzz '^FuzzQuestion$$' -fuzztime $(FUZZ) $(LEAST) ./internal/ingest
+	go test -run '^$$' -fuzz '^FuzzSearch$$' -fuzztime $(FUZZ_HTTP) $(LEAST) ./internal/app
+	go test -run '^$$' -fuzz '^FuzzQuestions$$' -fuzztime $(FUZZ) $(LEAST) ./internal/driver/elastic
 
 generate: ## write the files that are made from the code: configuration page, .env.example, OpenAPI, schema snapshots
 	go test -count=1 -run '^TestGenerated' $(GENERATED) -args -update

@@ -69,7 +69,7 @@ func (c *crowd) lines(conn net.Conn) error {
 		rest, _ := r.Peek(r.Buffered())
 		return fmt.Errorf("%v %s%s", err, status, rest)
 	}
-	begun, long := false, false
+	begun, clocked, long := false, false, false
 	for {
 		line, err := r.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -96,7 +96,7 @@ func (c *crowd) lines(conn net.Conn) error {
 		now := time.Now().UnixNano()
 		_, text, _ := bytes.Cut(line, wordMark)
 		c.words.Add(int64(bytes.Count(text, []byte(" "))))
-		c.clock(text, now, !begun)
+		clocked = c.clock(text, now, !clocked) || clocked
 		if !begun {
 			begun = true
 			c.begun.Add(1)
@@ -104,8 +104,8 @@ func (c *crowd) lines(conn net.Conn) error {
 	}
 }
 
-// clock notes how long words that carry their time were on the way.
-func (c *crowd) clock(text []byte, now int64, first bool) {
+// clock notes how long words that carry their time were on the way, and tells whether there was one.
+func (c *crowd) clock(text []byte, now int64, first bool) (any bool) {
 	from := c.from.Load()
 	for i := bytes.IndexByte(text, 'T'); i >= 0 && len(text) > i+20; i = bytes.IndexByte(text, 'T') {
 		sent, err := strconv.ParseInt(string(text[i+1:i+20]), 10, 64)
@@ -114,15 +114,16 @@ func (c *crowd) clock(text []byte, now int64, first bool) {
 			continue
 		}
 		c.mu.Lock()
-		if first {
+		if first && !any {
 			c.firsts = append(c.firsts, float64(now-sent)/1e6)
-			first = false
 		}
+		any = true
 		if from > 0 && sent > from {
 			c.delays = append(c.delays, float64(now-sent)/1e6)
 		}
 		c.mu.Unlock()
 	}
+	return any
 }
 
 // leave closes all that is open.

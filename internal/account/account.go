@@ -57,8 +57,10 @@ type Store interface {
 	AddTicket(ctx context.Context, t Ticket, life time.Duration) error
 	// TakeTicket removes the ticket with a hash and gives it. One that is not there, or too old, is ErrTicket.
 	TakeTicket(ctx context.Context, hash string) (Ticket, error)
-	// Revoked gives those of the accounts that are not there any more, and those of the families that were revoked, in one look.
-	Revoked(ctx context.Context, users, families map[string]bool) (map[string]bool, error)
+	// Revoked gives those of the accounts that are not there any more, and those of the logins that were ended, families of refresh
+	// tokens and API keys (KeyLogin), in one look.
+	Revoked(ctx context.Context, users, logins map[string]bool) (map[string]bool, error)
+	Keys
 }
 
 // What a store answers besides.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/mail"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -60,6 +61,9 @@ type Service struct {
 	hasher *hasher
 	decoy  string // a hash to check when there is no account, so that both take the same time
 	now    func() time.Time
+
+	counting sync.Mutex
+	uses     map[string]Uses // of API keys, until KeepUses
 }
 
 const (
@@ -74,7 +78,7 @@ func New(store Store, o Options, now func() time.Time) (*Service, error) {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Service{store: store, o: o, method: jwt.GetSigningMethod(o.Algorithm), hasher: &hasher{passhash.Method(o.PasswordHash), o.Hashers}, now: now}
+	s := &Service{store: store, o: o, method: jwt.GetSigningMethod(o.Algorithm), hasher: &hasher{passhash.Method(o.PasswordHash), o.Hashers}, now: now, uses: map[string]Uses{}}
 	if s.method == nil {
 		return nil, fault.New(fault.Invalid, "bad_algorithm", "ALGORITHM is HS256, HS384 or HS512, not %q.", o.Algorithm)
 	}
@@ -233,10 +237,13 @@ func (s *Service) Authenticate(ctx context.Context, token string) (User, error) 
 	return u, err
 }
 
-// Admit is Authenticate that also gives the right to follow streams that comes with the token.
+// Admit is Authenticate that also gives the right that comes with the token: to follow streams, and what an API key may do.
 func (s *Service) Admit(ctx context.Context, token string) (User, Grant, error) {
 	if same(token, s.o.LocalToken) {
 		return localUser, Grant{}, nil
+	}
+	if strings.HasPrefix(token, keyPrefix) {
+		return s.admitKey(ctx, token)
 	}
 	var c claims
 	if _, err := s.parser.ParseWithClaims(token, &c, s.key); err != nil {

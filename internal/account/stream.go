@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -13,8 +14,9 @@ import (
 // Grant is the right by which somebody follows a stream. It is held against the store for as long as the stream is open.
 type Grant struct {
 	UserID string // empty for the local token
-	Login  string // the family of refresh tokens that the access token came with; empty for none
+	Login  string // the family of refresh tokens that the access token came with, or the API key behind KeyLogin; empty for none
 	Until  time.Time
+	Scope  Scope // of an API key; empty: everything
 }
 
 // Ticket lets a browser open one stream, once: EventSource and WebSocket cannot send an Authorization header, and a token must not
@@ -132,7 +134,9 @@ func (s *Service) Ended(ctx context.Context, grants []Grant) ([]error, error) {
 		case gone[g.UserID], gone[g.Login]:
 			reasons[i] = ErrLogout
 		case !g.Until.IsZero() && !now.Before(g.Until):
-			reasons[i] = ErrOver
+			if reasons[i] = ErrOver; strings.HasPrefix(g.Login, KeyLogin) {
+				reasons[i] = ErrKey
+			}
 		}
 	}
 	return reasons, nil

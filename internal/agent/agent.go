@@ -70,9 +70,11 @@ type Options struct {
 	Drafting Drafting
 	// Judgements keeps what models say of claims; nil: they are not asked.
 	Judgements Judgements
-	Parallel   int  // sections that are written at the same time; 0 is 4
-	Busy       int  // rounds that read their sources or extract at the same time; 0 is 4
-	Flag       bool // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
+	Parallel   int // sections that are written at the same time; 0 is 4
+	Busy       int // rounds that read their sources or extract at the same time; 0 is 4
+	// Patience is how long a conversation waits for the answer to a question that it asks; 0 is a week.
+	Patience time.Duration
+	Flag     bool // leave sentences that are not found in the sources in the post, marked by their verdict, instead of cutting them
 }
 
 // Writer writes drafts. Without a model it puts them together from whole sentences, list items and tables of the sources. It is safe
@@ -89,6 +91,9 @@ func New(o Options) *Writer {
 	}
 	if o.Busy <= 0 {
 		o.Busy = 4
+	}
+	if o.Patience <= 0 {
+		o.Patience = 7 * 24 * time.Hour
 	}
 	return &Writer{o, make(chan struct{}, o.Busy)}
 }

@@ -20,14 +20,14 @@ const (
 )
 
 // awaitDocuments waits until documents are read that came with the message, or before it: who drops a file and asks means that file. What
-// takes too long, or can't be read, is left out, and that is told.
-func (t *talking) awaitDocuments(ctx context.Context, ids []string) error {
+// takes too long, or can't be read, is left out, and that is told. key names the step.
+func (t *talking) awaitDocuments(ctx context.Context, key string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	ws := t.job.Run().Workspace
 	var waited struct{}
-	return t.Once(ctx, "documents", &waited, func(ctx context.Context) ([]runs.NewEvent, error) {
+	return t.Once(ctx, key, &waited, func(ctx context.Context) ([]runs.NewEvent, error) {
 		end := time.Now().Add(longestDocument)
 		for told := false; ; told = true {
 			open, err := t.writer.Documents.BeingRead(ctx, ws, ids)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,8 +67,8 @@ const waitAgain = 250 * time.Millisecond
 // failure.
 func (e *Enquiries) Wait(ctx context.Context, ws ident.Workspace, runID string, most time.Duration) (Answered, error) {
 	woken := make(chan struct{}, 1)
-	cancel := e.bus.Subscribe(func(id string) {
-		if id == runID {
+	cancel := e.bus.Subscribe(func(topics []string) {
+		if slices.Contains(topics, runID) {
 			select {
 			case woken <- struct{}{}:
 			default:

@@ -67,3 +67,17 @@ func Resolve(text, name string) (found []string) {
 
 // WordsAsked is the length that a message names.
 func WordsAsked(message string) int { return wordsAsked(message) }
+
+// Topicless tells that a request names nothing to write about.
+func Topicless(request string) bool { return topicless(request) }
+
+// Walks tells whether a message takes the last change back (-1), does it again (1), or neither.
+func Walks(message string) int {
+	switch {
+	case saysUndo.MatchString(message):
+		return -1
+	case saysRedo.MatchString(message):
+		return 1
+	}
+	return 0
+}

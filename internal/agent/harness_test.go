@@ -37,6 +37,7 @@ type desk struct {
 	worker    *runs.Worker
 	writer    *agent.Writer
 	ended     chan string                                   // runs that ended
+	over      map[string]bool                               // those of them that were noticed
 	other     func(context.Context, *runs.Job) (any, error) // does runs of the kind sync, for tests of what any run can do
 	hooks     hooks
 	talk      func(context.Context, *runs.Job) (any, error) // does refine runs in the place of the writer
@@ -126,7 +127,7 @@ func openOn(t *testing.T, o store.Options, models agent.Models) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, store: s, ended: make(chan string, 100)}
+	d := &desk{t: t, store: s, ended: make(chan string, 100), over: map[string]bool{}}
 	d.drafts = draft.New(s.Drafts(), s)
 	d.sessions = session.New(s.Sessions())
 	d.documents = document.New(s, blobs, document.Limits{Bytes: 1 << 20})
@@ -197,15 +198,14 @@ func paged(_ context.Context, _ blob.File, _ int64, sink extract.Sink) error {
 	return nil
 }
 
-// wait waits for the end of a run.
+// wait waits for the end of a run, which may have come before that of one that was waited for.
 func (d *desk) wait(runID string) {
 	d.t.Helper()
-	for {
+	defer delete(d.over, runID) // it may be tried again
+	for !d.over[runID] {
 		select {
 		case id := <-d.ended:
-			if id == runID {
-				return
-			}
+			d.over[id] = true
 		case <-time.After(20 * time.Second):
 			d.t.Fatalf("run %s does not end", runID)
 		}

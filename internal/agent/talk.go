@@ -13,7 +13,6 @@ import (
 	"byline/internal/ident"
 	"byline/internal/llm"
 	"byline/internal/runs"
-	"byline/internal/search"
 	"byline/internal/session"
 )
 
@@ -34,6 +33,9 @@ type Drafting interface {
 	Generate(ctx context.Context, ws ident.Workspace, w draft.Wish, categories, tags []string, once *ident.Once) (draft.Draft, runs.Run, error)
 	Accept(ctx context.Context, ws ident.Workspace, draftID, id string, hunks []string, author string) (draft.Proposal, error)
 	Reject(ctx context.Context, ws ident.Workspace, draftID, id string, hunks []string) (draft.Proposal, error)
+	// Walk undoes and does again; Version reads what came of it.
+	Walk(ctx context.Context, ws ident.Workspace, draftID string, match int, w draft.Walk, once *ident.Once) (draft.Draft, error)
+	Version(ctx context.Context, ws ident.Workspace, draftID string, number int) (draft.Version, error)
 	// StyleGuide is what the workspace wants every text to keep to; empty when there is none.
 	StyleGuide(ctx context.Context, ws ident.Workspace) (string, error)
 }
@@ -43,18 +45,22 @@ const (
 	nodeRoute  = "route"
 	nodeChat   = "chat"
 	nodeAnswer = "answer"
+	nodeTopic  = "topic"
 	nodeDraft  = "draft"
 	nodeDecide = "decide"
+	nodeWalk   = "walk"
 )
 
 // talkGraph is how a message is answered.
 var talkGraph = Graph[*talking]{Name: "talk", Nodes: []Node[*talking]{
-	{nodeRoute, (*talking).doRoute, []string{nodeChat, nodeAnswer, nodeEdit, nodeDraft, nodeDecide, nodeFinish}},
+	{nodeRoute, (*talking).doRoute, []string{nodeChat, nodeAnswer, nodeEdit, nodeTopic, nodeDecide, nodeWalk, nodeFinish}},
 	{nodeChat, (*talking).doChat, []string{nodeFinish}},
 	{nodeAnswer, (*talking).doAnswer, []string{nodeFinish}},
 	{nodeEdit, (*talking).doEdit, []string{nodeFinish}},
+	{nodeTopic, (*talking).doTopic, []string{nodeDraft, nodeFinish}},
 	{nodeDraft, (*talking).doDraft, []string{nodeFinish}},
 	{nodeDecide, (*talking).doDecide, []string{nodeFinish}},
+	{nodeWalk, (*talking).doWalk, []string{nodeFinish}},
 	{nodeFinish, (*talking).doFinish, []string{End}},
 }}
 
@@ -70,7 +76,8 @@ type talking struct {
 // talk is the state of an answer in a conversation.
 type talk struct {
 	Intent  string           `json:"intent"`
-	Request string           `json:"request"` // what is asked for, complete in itself
+	Request string           `json:"request"`         // what is asked for, complete in itself
+	Topic   string           `json:"topic,omitempty"` // as a person has answered
 	Title   string           `json:"title,omitempty"`
 	Words   int              `json:"words,omitempty"`
 	Web     bool             `json:"web,omitempty"`
@@ -233,7 +240,7 @@ func (t *talking) language() string {
 // doAnswer is the node that answers from the library, and from the web where that was asked for.
 func (t *talking) doAnswer(ctx context.Context) (string, []runs.NewEvent, error) {
 	ids := t.documents()
-	if err := t.awaitDocuments(ctx, ids); err != nil {
+	if err := t.awaitDocuments(ctx, "documents", ids); err != nil {
 		return "", nil, err
 	}
 	var events []runs.NewEvent
@@ -398,14 +405,15 @@ type decision struct {
 // doDecide is the node that takes or drops a proposal, as somebody has pressed.
 func (t *talking) doDecide(ctx context.Context) (string, []runs.NewEvent, error) {
 	var d decision
-	if err := json.Unmarshal(t.wish.Action.Data, &d); err != nil || d.ProposalID == "" {
+	press := t.press()
+	if err := json.Unmarshal(press.Data, &d); err != nil || d.ProposalID == "" {
 		return nodeFinish, nil, t.say(ctx, "%s", t.words().nothing)
 	}
 	ws := t.job.Run().Workspace
 	t.talk.DraftID = d.DraftID
 	words := t.words()
 	var err error
-	if t.wish.Action.Name == actionReject {
+	if press.Name == actionReject {
 		if _, err = t.writer.Drafting.Reject(ctx, ws, d.DraftID, d.ProposalID, d.Hunks); err == nil {
 			return nodeFinish, nil, t.say(ctx, "%s", words.rejected)
 		}
@@ -421,69 +429,46 @@ func (t *talking) doDecide(ctx context.Context) (string, []runs.NewEvent, error)
 	return "", nil, err
 }
 
-// The bounds of what a draft is written from when nobody names its sources.
-const (
-	mostSources = 8
-	// nearSource is the score of a source's best passage from which on it is about what is asked for, far though a request for a post is
-	// from a question that the passage answers.
-	nearSource = .15
-)
-
-// sources are the documents that a draft is written from: those of the conversation, else those of the workspace that speak of what is
-// asked for.
-func (t *talking) sources(ctx context.Context) (ids []string, err error) {
-	if ids = t.documents(); len(ids) > 0 {
-		return ids, nil
+// doWalk is the node that takes the last change of the draft back, or what was taken back forth again.
+func (t *talking) doWalk(ctx context.Context) (string, []runs.NewEvent, error) {
+	ws, words := t.job.Run().Workspace, t.words()
+	back := t.talk.Intent == intentUndo
+	id := t.draftID()
+	if id == "" && len(t.session.Drafts) > 0 {
+		id = t.session.Drafts[len(t.session.Drafts)-1].ID
 	}
-	err = t.Once(ctx, "draft/sources", &ids, func(ctx context.Context) ([]runs.NewEvent, error) {
-		found, err := t.writer.Searcher.Search(ctx, search.Question{Workspace: t.job.Run().Workspace, Text: clip(t.talk.Request, longQuestion), TopK: 4 * mostSources})
-		if err != nil {
-			return nil, fmt.Errorf("search sources: %w", err)
-		}
-		h := hits{Query: t.talk.Request, Hits: []hit{}}
-		for _, x := range found.Hits {
-			p := x.Passage
-			if x.Score >= max(nearSource, found.Hits[0].Score/2) && len(ids) < mostSources && !slices.Contains(ids, p.DocumentID) {
-				ids = append(ids, p.DocumentID)
-				h.Hits = append(h.Hits, hit{p.ID, p.DocumentID, x.DocumentName, p.PageFrom, x.Score})
-			}
-		}
-		return []runs.NewEvent{{Type: runs.EventHits, Data: h}}, nil
-	})
-	return ids, err
-}
-
-// doDraft is the node that begins a new draft. Its own run writes it; its events stand in the session's log.
-func (t *talking) doDraft(ctx context.Context) (string, []runs.NewEvent, error) {
-	words := t.words()
-	ids, err := t.sources(ctx)
-	if err != nil {
-		return "", nil, err
+	if id == "" {
+		return nodeFinish, nil, t.say(ctx, "%s", words.nothingUndone)
 	}
-	if len(ids) == 0 {
-		return nodeFinish, nil, t.say(ctx, "%s", words.noDocuments)
+	t.talk.DraftID = id
+	walk := draft.Walk{Steps: 1, Author: t.wish.Author}
+	if back {
+		walk.Steps = -1
 	}
-	if err := t.awaitDocuments(ctx, ids); err != nil {
-		return "", nil, err
-	}
-	s := t.wish.Settings
-	wish := draft.Wish{
-		DocumentIDs: ids, SessionID: t.wish.SessionID, Title: t.talk.Title, Instructions: t.talk.Request, Author: t.wish.Author, Provider: t.wish.Provider, Model: t.wish.Model,
-		Brief: draft.Brief{Words: t.talk.Words, Language: s.Language, Tone: s.Tone, Audience: s.Audience, Must: s.Must, MustNot: s.MustNot, Web: s.Web || t.talk.Web},
-	}
-	if t.model == nil {
-		wish.Provider, wish.Model = offline, ""
-	}
-	d, r, err := t.writer.Drafting.Generate(ctx, t.job.Run().Workspace, wish, nil, nil, &ident.Once{Key: "chat " + t.job.Run().ID, Fingerprint: t.job.Run().ID})
-	if f := fault.Of(err); f != nil && (f.Kind == fault.Conflict || f.Kind == fault.NotFound || f.Kind == fault.Invalid) {
+	d, err := t.writer.Drafting.Walk(ctx, ws, id, 0, walk, &ident.Once{Key: "chat " + t.job.Run().ID, Fingerprint: t.job.Run().ID})
+	switch f := fault.Of(err); {
+	case err == nil:
+	case f.Code == "nothing_to_undo":
+		return nodeFinish, nil, t.say(ctx, "%s", words.nothingUndone)
+	case f.Code == "nothing_to_redo":
+		return nodeFinish, nil, t.say(ctx, "%s", words.nothingRedone)
+	case f.Kind == fault.NotFound:
+		t.talk.DraftID = ""
+		return nodeFinish, nil, t.say(ctx, "%s", words.nothingUndone)
+	case f.Kind == fault.Conflict:
 		return nodeFinish, nil, t.say(ctx, "%s", f.Say)
-	}
-	if err != nil {
+	default:
 		return "", nil, err
 	}
-	t.talk.DraftID = d.ID
-	t.talk.Result = &Talked{RunID: r.ID}
-	return nodeFinish, nil, t.say(ctx, words.writing, len(ids))
+	v, err := t.writer.Drafting.Version(ctx, ws, id, d.Version)
+	if err != nil {
+		return "", nil, fmt.Errorf("read version: %w", err)
+	}
+	say := words.redone
+	if back {
+		say = words.undone
+	}
+	return nodeFinish, nil, t.say(ctx, say, v.Title, v.Again(), v.Number)
 }
 
 // doFinish is the node that keeps the answer.

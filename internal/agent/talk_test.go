@@ -96,8 +96,9 @@ func TestTalkOffline(t *testing.T) {
 		{session.Said{Content: "안녕하세요"}, "chat", "언어 모델이 설정되어 있지 않아"},
 		{session.Said{Content: "How much oil does the boiler burn a year?"}, "question", "31,000 litres of oil"},
 		{session.Said{Content: "Shorten it."}, "edit", "no draft to change yet"},
+		{session.Said{Content: "Undo that."}, "undo", "nothing to take back"},
+		{session.Said{Content: "redo"}, "redo", "nothing to take back"},
 		{session.Said{Content: "Change of the oil price since 2010"}, "question", ""},
-		{session.Said{Content: "Write a post about the moons of Jupiter."}, "draft", "no documents that speak of this"},
 		{session.Said{Content: "Write a post about heating.", DocumentIDs: ids}, "draft", "I am writing a post from 2 document(s)"},
 		{session.Said{Content: "Anything.", Action: &session.Press{Name: "edit"}}, "edit", "still being written"},
 	} {
@@ -178,6 +179,15 @@ func TestTalkWritesAndChangesADraft(t *testing.T) {
 	after, err := d.drafts.Draft(t.Context(), ident.Local, before.ID)
 	if err != nil || after.Version != 2 || strings.Contains(after.Content, "## Sources") || !strings.Contains(h.Content, "version 2") {
 		t.Errorf("version %d, %q, %v\n%s", after.Version, h.Content, err, after.Content)
+	}
+	// What stands on a button can be said as well.
+	c.say(session.Said{Content: "Change the title to \"Warm at last\"."})
+	if h = c.say(session.Said{Content: "accept all!"}); h.result.Intent != "decide" || !strings.Contains(h.Content, "version 3") {
+		t.Errorf("%+v %q", h.result, h.Content)
+	}
+	c.say(session.Said{Content: "Change the title to \"Cold again\"."})
+	if h = c.say(session.Said{Content: "Reject"}); !strings.Contains(h.Content, "as it was") {
+		t.Errorf("%+v %q", h.result, h.Content)
 	}
 }
 

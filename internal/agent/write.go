@@ -213,7 +213,7 @@ func (r *round) call(ctx context.Context, key string, q llm.Request, hear func(s
 		asked, kept.Purpose, kept.Saw = true, q.Purpose, q.Messages
 		var a llm.Answer
 		var text strings.Builder
-		for d, err := range r.model.Stream(r.paying(ctx), q) {
+		for d, err := range r.model.Stream(llm.WithPace(r.paying(ctx), r.job.Rest), q) {
 			if err != nil {
 				return nil, err
 			}

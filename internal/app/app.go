@@ -73,6 +73,7 @@ type App struct {
 	tools   *mcp.Box                   // nil: no servers of tools are configured
 	hub     *runs.Hub
 	streams *httpapi.Streams
+	keys    *account.Service
 	rooms   *live.Rooms
 	worker  *runs.Worker
 	chat    atomic.Pointer[func(ctx context.Context, job *runs.Job) (any, error)] // who answers in sessions
@@ -241,6 +242,7 @@ func (a *App) build(ctx context.Context, server bool) error {
 	if err != nil {
 		return err
 	}
+	a.keys = accounts
 	a.streams, a.rooms = httpapi.NewStreams(accounts, a.log), live.NewRooms(a.store.LiveBus())
 	probes := append([]ops.Probe{
 		{Name: "store", Needed: true, Ask: a.store.Ping},
@@ -340,7 +342,8 @@ const (
 	compactEvery = time.Minute
 	compactAfter = time.Hour // a reader may still be resuming before
 	releaseEvery = 20 * time.Second
-	releaseOver  = 24 << 20 // bytes of heap, free or not
+	countEvery   = 10 * time.Second // uses of API keys
+	releaseOver  = 24 << 20         // bytes of heap, free or not
 )
 
 // start lets everything run that runs by itself.
@@ -384,6 +387,9 @@ func (a *App) start() {
 			_, err := a.store.Compact(ctx, time.Now().Add(-compactAfter), 50)
 			return err
 		}, a.failed("compact"))
+	})
+	a.background.Go(func() {
+		every(ctx, countEvery, func() error { return a.keys.KeepUses(ctx) }, a.failed("count uses of API keys"))
 	})
 	a.background.Go(func() { every(ctx, releaseEvery, a.release, a.failed("release memory")) })
 	a.worker.Start()
@@ -482,6 +488,9 @@ func (a *App) Close() error {
 	errs = append(errs, closeEngines(a.engines))
 	if a.tools != nil {
 		errs = append(errs, a.tools.Close())
+	}
+	if a.keys != nil {
+		errs = append(errs, a.keys.KeepUses(context.Background()))
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

@@ -45,5 +45,5 @@ func (a *App) Answer(chat func(ctx context.Context, job *runs.Job) (any, error))
 // Store lets tests do what the program's own parts do.
 func (a *App) Store() *store.Store { return a.store }
 
-// Heartbeat sets how often WebSockets that are opened from now on are asked whether they are there.
-func (a *App) Heartbeat(every time.Duration) { a.streams.Heartbeat = every }
+// Heartbeat sets how often WebSockets that are opened from now on are asked whether they are there; streams say twice as often that they are.
+func (a *App) Heartbeat(every time.Duration) { a.streams.Beat(every) }

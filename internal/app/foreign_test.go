@@ -108,6 +108,7 @@ func (p *person) belongings(text string) things {
 		p.ended(r)
 	}
 	th["proposal_id"] = p.want(200, "GET", "/api/v1/blog/"+th["draft_id"]+"/proposals", nil).list("proposals")[0].(obj)["id"].(string)
+	th["key_id"] = p.want(201, "POST", "/api/v1/auth/api-keys", obj{"name": "mine"}).str("id")
 	id, path := p.talk()
 	turn := p.say(path, "mine")
 	th["session_id"], th["message_id"] = id, turn.str("reply", "id")
@@ -172,7 +173,7 @@ var named = []struct {
 }
 
 // nameless are the operations that name no object of anybody's. A ticket names a path, and opens nothing that its holder may not see.
-var nameless = strings.Fields(`add-ticket login logout me refresh register add-user list-users list-drafts list-documents upload add-url list-sessions add-session list-profiles list-starters
+var nameless = strings.Fields(`add-ticket add-api-key list-api-keys login logout me refresh register add-user list-users list-drafts list-documents upload add-url list-sessions add-session list-profiles list-starters
 	list-commands list-usage get-style-guide put-style-guide list-indexes rebuild-index roll-back-index status health ready mcp openai-embeddings openai-models openai-model`)
 
 // Every operation answers about another's object as about none: same status, same body. Nobody, and who was somebody, learns nothing at all.

@@ -2,10 +2,12 @@ package app_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"math"
 	"net/http"
 	"strings"
@@ -313,6 +315,70 @@ func TestOpenAIClientLeaves(t *testing.T) {
 		}
 		if time.Now().After(end) {
 			t.Fatalf("%s", r.raw)
+		}
+	}
+}
+
+// A completion that is under way ends within five seconds when the login does; it says so, and its run is not paid for any longer.
+func TestOpenAIStreamsOfALoginThatEnds(t *testing.T) {
+	t.Parallel()
+	llms, p := openAnswering(t)
+	login := func() (refresh string, who *person) {
+		r := p.want(200, "POST", "/api/v1/auth/login", obj{"email": "owner@example.com", "password": "correct horse battery"})
+		return r.str("refresh_token"), &person{system: p.system, token: r.str("access_token")}
+	}
+	llms.Script(func(c llmtest.Call) llmtest.Reply {
+		a := llmtest.Stream(llmtest.Chunk(`{"content":"pong"}`, ""))
+		a.End = llmtest.Stall
+		return a
+	})
+	for n, tc := range []struct {
+		model  string
+		stream bool
+	}{{"openai/fake-1", true}, {"openai/fake-1", false}, {"byline", true}, {"byline", false}} {
+		refresh, who := login()
+		body, err := json.Marshal(obj{"model": tc.model, "stream": tc.stream, "messages": []obj{says("user", "When was the boiler installed?")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), "POST", p.url+"/v1/chat/completions", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+who.token)
+		type answer struct {
+			status int
+			body   string
+		}
+		got := make(chan answer, 1)
+		go func() {
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				got <- answer{0, err.Error()}
+				return
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			if err != nil {
+				b = []byte(err.Error())
+			}
+			got <- answer{resp.StatusCode, string(b)}
+		}()
+		llms.WaitCalls(n+1, 10*time.Second)
+		ended := time.Now()
+		p.want(204, "POST", "/api/v1/auth/logout", obj{"refresh_token": refresh})
+		a := <-got
+		if took := time.Since(ended); took > 5*time.Second {
+			t.Errorf("%v: it went on for %v", tc, took)
+		}
+		begun := tc.stream && tc.model != "byline" // else nothing had been sent yet
+		if (a.status == 200) != begun || !begun && a.status != 401 || !strings.Contains(a.body, "This login was ended") || strings.Contains(a.body, "[DONE]") {
+			t.Errorf("%v: %d %s", tc, a.status, a.body)
+		}
+	}
+	for _, r := range p.want(200, "GET", "/api/v1/runs?kind=query", nil).list("runs") {
+		if r.(obj)["status"] != "cancelled" {
+			t.Errorf("%v", r)
 		}
 	}
 }

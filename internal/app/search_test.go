@@ -349,6 +349,27 @@ func TestSearchShapes(t *testing.T) {
 	}
 }
 
+// The first thing that somebody tries is one page and a question that uses some of its words.
+func TestQueryOfOnePage(t *testing.T) {
+	t.Parallel()
+	p := open(t, t.TempDir()).register("owner@example.com")
+	p.document("mill.md", "# The mill\n\nThe tide mill of Eling grinds wheat with the sea. The wheel turns for about five hours on each ebb. A miller has worked at this place since the eleventh century.\n\n"+
+		"Flour from the mill is sold in the village. The wooden gear has teeth of apple wood.\n")
+	for question, want := range map[string]string{
+		"How long does the wheel turn?":        "five hours",
+		"Where is flour sold?":                 "village",
+		"What is the gear made of?":            "apple wood",
+		"Since when has a miller worked here?": "eleventh century",
+		"Who won the football match?":          "no evidence",
+		"What is the capital of Peru?":         "no evidence",
+	} {
+		r := p.want(200, "POST", "/api/v1/documents/query", obj{"question": question})
+		if !strings.Contains(r.str("answer"), want) || r.at("evidence") != (want != "no evidence") {
+			t.Errorf("%s %s", question, r.raw)
+		}
+	}
+}
+
 // A question is answered in the words of the sources, each at its place, or not at all.
 func TestQuery(t *testing.T) {
 	t.Parallel()

@@ -368,3 +368,83 @@ func TestWhatModelsWereShownIsGone(t *testing.T) {
 		t.Error("steps still tell it")
 	}
 }
+
+// Somebody asks for a post in an empty library, and goes. The agent asks what about, and from which file; the questions are on the streams
+// of the session, wait through restarts, and what is answered in the end is a post from the file that was uploaded for it.
+func TestConversationAsksForTopicAndFile(t *testing.T) {
+	dir := t.TempDir()
+	var s *system
+	var p *person
+	restart := func() {
+		if s != nil {
+			s.close(s.server)
+		}
+		s = open(t, dir, "BYLINE_REGISTRATION=open")
+		if p == nil {
+			p = s.register("owner@example.com")
+		}
+		p.system = s
+	}
+	restart()
+	id, path := p.talk()
+	watched := p.join("/ws/" + id + "?after=latest")
+	watched.until("hello")
+	turn := p.want(202, "POST", path+"/messages", obj{"content": "Write a blog post."})
+	run := "/api/v1/runs/" + turn.str("run", "id")
+	question := func(data any) (id, kind string) {
+		q := data.(obj)["data"].(obj)["question"].(obj)
+		return q["id"].(string), q["kind"].(string)
+	}
+	first, kind := question(watched.until("run.waiting"))
+	if kind != "text" {
+		t.Errorf("it asks for %s first", kind)
+	}
+	restart()
+	if r := p.want(200, "GET", run, nil); r.str("status") != "waiting" || r.str("question", "id") != first {
+		t.Fatalf("behind the restart: %s", r.raw)
+	}
+	sse := p.stream(path + "/events")
+	p.want(202, "POST", run+"/answers", obj{"question_id": first, "value": "The boiler of the library"})
+	var asked []string
+	p.readEvents(sse.Body, func(e event) bool {
+		if e.Type == "run.waiting" {
+			id, kind := question(e.Data)
+			asked = append(asked, id+" "+kind)
+		}
+		return len(asked) == 2
+	})
+	second, isFile := strings.CutSuffix(asked[1], " file")
+	if asked[0] != first+" text" || !isFile {
+		t.Fatalf("asked: %v", asked)
+	}
+	restart()
+	up := p.upload("", file{name: "heating.md", content: heating})
+	if up.status != 201 {
+		t.Fatalf("%s", up.raw)
+	}
+	for range 2 { // a click that is repeated has one effect
+		p.want(202, "POST", run+"/answers", obj{"question_id": second, "value": up.str("id")})
+	}
+	if st := p.ended(turn.str("run", "id")); st != "completed" {
+		t.Fatal(st)
+	}
+	m := p.want(200, "GET", path+"/messages/"+turn.str("reply", "id"), nil)
+	post := m.list("message", "elements")[0].(obj)["data"].(obj)["draft_id"].(string)
+	p.ended(m.list("message", "elements")[0].(obj)["data"].(obj)["run_id"].(string))
+	d := p.want(200, "GET", "/api/v1/blog/"+post, nil)
+	if d.str("status") != "completed" || d.list("document_ids")[0] != up.str("id") || !strings.Contains(d.str("content"), "boiler") {
+		t.Errorf("%s", d.raw)
+	}
+	if one := p.want(200, "GET", path, nil); len(one.list("document_ids")) != 1 || one.list("document_ids")[0] != up.str("id") {
+		t.Errorf("%s", one.raw)
+	}
+	// And what a person changes is taken back by a word.
+	p.want(200, "PUT", "/api/v1/blog/"+post, obj{"content": "# Else\n"}, "If-Match", `"1"`)
+	undo := p.say(path, "Undo that")
+	if m := p.want(200, "GET", path+"/messages/"+undo.str("reply", "id"), nil); !strings.Contains(m.str("message", "content"), "as in version 1 again") {
+		t.Errorf("%s", m.raw)
+	}
+	if again := p.want(200, "GET", "/api/v1/blog/"+post, nil); again.str("content") != d.str("content") || again.num("version") != 3 {
+		t.Errorf("%s", again.raw)
+	}
+}

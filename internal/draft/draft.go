@@ -3,6 +3,8 @@ package draft
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"time"
 
 	"byline/internal/ident"
@@ -65,6 +67,22 @@ type Version struct {
 	Words     int
 	Citations []Citation
 	CreatedAt time.Time
+}
+
+// asIn begins the message of a version that has the text of an older one again.
+const asIn = "as in version "
+
+// AsIn is that message.
+func AsIn(version int) string { return asIn + strconv.Itoa(version) }
+
+// Again is the older version whose text this one has again; 0 for a text of its own.
+func (v Version) Again() int {
+	number, ok := strings.CutPrefix(v.Message, asIn)
+	n, err := strconv.Atoi(number)
+	if !ok || err != nil || v.Cause != CauseRestore {
+		return 0
+	}
+	return n
 }
 
 // Label of a verdict.

@@ -15,10 +15,13 @@ import (
 // readLimit is the most that a message of a client may have, in bytes.
 const readLimit = 64 << 10
 
-// accept makes a request a WebSocket. Without one, the answer was a problem.
-func accept(w http.ResponseWriter, r *http.Request) (*websocket.Conn, net.Conn, bool) {
+// accept makes a request the WebSocket of k. Without one, the answer was a problem.
+func accept(w http.ResponseWriter, r *http.Request, k *socket) (*websocket.Conn, net.Conn, bool) {
 	h := &handshake{ResponseWriter: w}
-	c, err := websocket.Accept(h, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // fromHere has looked at the origin
+	c, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // fromHere has looked at the origin
+		OnPongReceived:     k.pong,
+	})
 	if err == nil {
 		c.SetReadLimit(readLimit)
 		return c, h.conn, true

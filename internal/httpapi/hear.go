@@ -201,7 +201,7 @@ type post struct {
 	mu   sync.Mutex
 	list [][]byte
 	lost bool
-	bell chan struct{} // one place
+	bell func() // rung for each
 }
 
 // postSize is how many messages wait for a client that does not read.
@@ -214,10 +214,7 @@ func (p *post) put(b []byte) {
 		p.list, p.lost = append(p.list[:0], p.list[1:]...), true
 	}
 	p.list = append(p.list, b)
-	select {
-	case p.bell <- struct{}{}:
-	default:
-	}
+	p.bell()
 }
 
 // take gives what there is; lost tells that there was more.

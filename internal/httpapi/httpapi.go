@@ -118,9 +118,10 @@ func (s *server) describe() huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
-					"ticket": {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket for this path, from POST /api/v1/auth/tickets: for EventSource and WebSocket, which send no headers. It is good once."},
-					"pass":   {Type: "apiKey", In: "cookie", Name: passCookie, Description: "Set when a ticket is used, so that the browser can connect again by itself."},
+					"bearer":  {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+					"api_key": {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "An API key, from POST /api/v1/auth/api-keys; it may stand in Authorization: Bearer, too. x-scope of an operation says which scope it needs: write includes read, admin both."},
+					"ticket":  {Type: "apiKey", In: "query", Name: "ticket", Description: "A ticket for this path, from POST /api/v1/auth/tickets: for EventSource and WebSocket, which send no headers. It is good once."},
+					"pass":    {Type: "apiKey", In: "cookie", Name: passCookie, Description: "Set when a ticket is used, so that the browser can connect again by itself."},
 				},
 			},
 			Tags: []*huma.Tag{{Name: "auth"}, {Name: "documents"}, {Name: "blog"}, {Name: "sessions"}, {Name: "runs"}, {Name: "realtime"}, {Name: "ops"}, {Name: "openai"}, {Name: "mcp"}},
@@ -139,7 +140,7 @@ func (s *server) guard(c huma.Context, next func(huma.Context)) {
 		return
 	}
 	r, w := humago.Unwrap(c)
-	admit := func() (context.Context, error) { return s.authenticate(c.Context(), c.Header("Authorization")) }
+	admit := func() (context.Context, error) { return s.authenticate(c.Context(), r.Header, scopeOf(c.Operation())) }
 	if c.Operation().Metadata[ticketed] != nil {
 		admit = func() (context.Context, error) { return s.admit(c.Context(), w, r) }
 	}
@@ -173,6 +174,46 @@ func public(o *huma.Operation) { o.Security = anybody }
 
 var anybody = []map[string][]string{{}}
 
+// anyKey is what operations ask for that are not public.
+var anyKey = []map[string][]string{{"bearer": {}}, {"api_key": {}}}
+
+// scoped is in the metadata of operations that need another scope of an API key than their method tells.
+const scoped = "scoped"
+
+// needs says which scope of an API key the operation needs, where its method does not.
+func needs(scope account.Scope) option {
+	return func(o *huma.Operation) { remark(o, scoped, scope) }
+}
+
+func remark(o *huma.Operation, name string, v any) {
+	if o.Metadata == nil {
+		o.Metadata = map[string]any{}
+	}
+	o.Metadata[name] = v
+}
+
+// scopeOf is the scope that an operation needs: to look, or to change.
+func scopeOf(o *huma.Operation) account.Scope {
+	if s, ok := o.Metadata[scoped].(account.Scope); ok {
+		return s
+	}
+	if o.Method == http.MethodGet {
+		return account.ScopeRead
+	}
+	return account.ScopeWrite
+}
+
+// tellScope has the document say it.
+func tellScope(o *huma.Operation) {
+	if len(o.Security) > 0 && len(o.Security[0]) == 0 {
+		return // public
+	}
+	if o.Extensions == nil {
+		o.Extensions = map[string]any{}
+	}
+	o.Extensions["x-scope"] = string(scopeOf(o))
+}
+
 // status is the answer's status when all goes well.
 func status(code int) option { return func(o *huma.Operation) { o.DefaultStatus = code } }
 
@@ -193,10 +234,11 @@ func also(code, doc, media string, schema *huma.Schema) option {
 // handle registers one operation.
 func handle[In, Out any](s *server, method, path, id, tag, summary string, h func(context.Context, *In) (*Out, error), options ...option) {
 	op := huma.Operation{Method: method, Path: path, OperationID: id, Tags: []string{tag}, Summary: summary, MaxBodyBytes: maxBody,
-		Security: []map[string][]string{{"bearer": {}}}}
+		Security: anyKey}
 	for _, o := range options {
 		o(&op)
 	}
+	tellScope(&op)
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
 	}

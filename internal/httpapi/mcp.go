@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"byline/internal/account"
 	"byline/internal/document"
 	"byline/internal/draft"
 	"byline/internal/fault"
@@ -28,7 +29,7 @@ func (s *server) mcpRoutes() {
 		// Nobody has rights here by where they are, so a name that was pointed at this machine gets nobody anything.
 		&mcp.StreamableHTTPOptions{Stateless: true, MaxRequestBodyBytes: maxBody, DisableLocalhostProtection: true})
 	s.mux.HandleFunc("/mcp", func(w http.ResponseWriter, r *http.Request) {
-		ctx, err := s.authenticate(r.Context(), r.Header.Get("Authorization"))
+		ctx, err := s.authenticate(r.Context(), r.Header, account.ScopeRead)
 		if err != nil {
 			writeProblem(w, r, err)
 			return
@@ -36,15 +37,17 @@ func (s *server) mcpRoutes() {
 		handler.ServeHTTP(w, r.WithContext(ctx))
 	})
 	message := &huma.Schema{Type: "object", AdditionalProperties: true}
-	s.api.OpenAPI().AddOperation(&huma.Operation{Method: "POST", Path: "/mcp", OperationID: "mcp", Tags: []string{"mcp"}, Summary: "Model Context Protocol (streamable HTTP, stateless)",
-		Security:    []map[string][]string{{"bearer": {}}},
+	op := &huma.Operation{Method: "POST", Path: "/mcp", OperationID: "mcp", Tags: []string{"mcp"}, Summary: "Model Context Protocol (streamable HTTP, stateless)",
+		Security: anyKey, Metadata: map[string]any{scoped: account.ScopeRead},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: message}}},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "A message, or a stream of them", Content: map[string]*huma.MediaType{"application/json": {Schema: message}, "text/event-stream": {Schema: &huma.Schema{Type: "string"}}}},
 			"202":     {Description: "A notification was taken"},
 			"400":     {Description: "No message of the protocol", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}},
 			"default": s.errorResponse(),
-		}})
+		}}
+	tellScope(op)
+	s.api.OpenAPI().AddOperation(op)
 }
 
 // mcpServer is what one caller has here.
@@ -78,7 +81,15 @@ func (c *mcpCaller) workspace() ident.Workspace { return workspaceOf(c.caller) }
 // addTool registers a tool whose errors are told in words for people; the cause of ours stays here.
 func addTool[In, Out any](c *mcpCaller, m *mcp.Server, t *mcp.Tool, do func(context.Context, In) (Out, error)) {
 	mcp.AddTool(m, t, func(ctx context.Context, _ *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
-		out, err := do(ctx, in)
+		var out Out
+		need := account.ScopeWrite
+		if t.Annotations.ReadOnlyHint {
+			need = account.ScopeRead
+		}
+		err := grantOf(c.caller).Needs(need)
+		if err == nil {
+			out, err = do(ctx, in)
+		}
 		if err != nil {
 			return nil, out, c.say(err)
 		}

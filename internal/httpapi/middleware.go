@@ -39,6 +39,39 @@ type answer struct {
 	r       *http.Request
 	status  int
 	swallow bool
+	visit   visit
+	left    bool // somebody has taken the connection over, and says when the request ends
+}
+
+// visit is what is noted of a request at its end.
+type visit struct {
+	*server
+	id, method, path string
+	began            time.Time
+}
+
+func (v visit) end(route string, status int) {
+	took := time.Since(v.began)
+	v.Metrics.Request(v.method, route, status, took)
+	if ctx := context.Background(); v.log.Enabled(ctx, slog.LevelDebug) {
+		v.log.DebugContext(ctx, "request", "request_id", v.id, "method", v.method, "path", v.path, "status", status, "took", took)
+	}
+}
+
+// leave lets a request end later than its handler, when done is called. Until then nothing of it is kept but what is noted.
+func leave(w http.ResponseWriter) (done func()) {
+	for {
+		switch v := w.(type) {
+		case *answer:
+			v.left = true
+			visit, route, status := v.visit, route(v.r), v.status
+			return func() { visit.end(route, status) }
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return func() {}
+		}
+	}
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -77,32 +110,34 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // wrap is around every request: its id, its log line, its metrics, and a last resort for panics.
 func (s *server) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
 		id := ident.New()
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 		h := w.Header()
 		h.Set("X-Request-Id", id)
 		h.Set("X-Content-Type-Options", "nosniff")
-		a := &answer{ResponseWriter: w, r: r}
+		a := &answer{ResponseWriter: w, r: r, visit: visit{s, id, r.Method, r.URL.Path, time.Now()}}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				s.log.ErrorContext(r.Context(), "panic", "request_id", id, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				s.panicked(r.Context(), r.URL.Path, p)
 				if a.status == 0 {
 					a.status = http.StatusInternalServerError
 					writeProblem(w, r, fmt.Errorf("panic: %v", p))
 				}
 			}
-			took := time.Since(began)
-			s.Metrics.Request(r.Method, route(r), a.status, took)
-			if s.log.Enabled(r.Context(), slog.LevelDebug) {
-				s.log.DebugContext(r.Context(), "request", "request_id", id, "method", r.Method, "path", r.URL.Path, "status", a.status, "took", took)
+			if !a.left {
+				a.visit.end(route(r), a.status)
 			}
 		}()
 		next.ServeHTTP(a, r)
 	})
+}
+
+// panicked logs a panic that was caught.
+func (s *server) panicked(ctx context.Context, path string, p any) {
+	s.log.ErrorContext(ctx, "panic", "request_id", requestID(ctx), "path", path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }
 
 // route is the pattern without its method, or "none": metrics must not grow with what clients make up.
@@ -117,15 +152,22 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-var errUnauthenticated = fault.New(fault.Unauthenticated, "unauthenticated", "Log in first, and send Authorization: Bearer with the access token.")
+var errUnauthenticated = fault.New(fault.Unauthenticated, "unauthenticated", "Log in first, and send Authorization: Bearer with the access token, or an API key.")
 
-// authenticate finds who makes the request by its Authorization header.
-func (s *server) authenticate(ctx context.Context, header string) (context.Context, error) {
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "bearer") || token == "" {
-		return ctx, errUnauthenticated
+// authenticate finds who makes the request by its headers, and whether their right is enough for what it needs.
+func (s *server) authenticate(ctx context.Context, h http.Header, need account.Scope) (context.Context, error) {
+	token := h.Get("X-API-Key")
+	if header := h.Get("Authorization"); header != "" || token == "" {
+		scheme, bearer, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "bearer") || bearer == "" {
+			return ctx, errUnauthenticated
+		}
+		token = bearer
 	}
 	u, g, err := s.Accounts.Admit(ctx, strings.TrimSpace(token))
+	if err == nil {
+		err = g.Needs(need)
+	}
 	if err != nil {
 		return ctx, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"byline/internal/account"
 	"byline/internal/fault"
 	"byline/internal/llm"
 )
@@ -96,7 +97,7 @@ func writeOpenAIError(w http.ResponseWriter, r *http.Request, err error) {
 func (s *server) handleOpenAI(method, path, id, summary string, body, answer any, stream bool, h func(http.ResponseWriter, *http.Request) error) {
 	route := method + " " + strings.ReplaceAll(path, "{model}", "{model...}") // names of models have slashes
 	s.mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
-		ctx, err := s.authenticate(r.Context(), r.Header.Get("Authorization"))
+		ctx, err := s.authenticate(r.Context(), r.Header, account.ScopeRead)
 		if err == nil {
 			r = r.WithContext(ctx)
 			err = h(w, r)
@@ -109,7 +110,7 @@ func (s *server) handleOpenAI(method, path, id, summary string, body, answer any
 	if stream {
 		content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
 	}
-	op := &huma.Operation{Method: method, Path: path, OperationID: id, Tags: []string{"openai"}, Summary: summary, Security: []map[string][]string{{"bearer": {}}},
+	op := &huma.Operation{Method: method, Path: path, OperationID: id, Tags: []string{"openai"}, Summary: summary, Security: anyKey, Metadata: map[string]any{scoped: account.ScopeRead},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "As OpenAI answers", Content: content},
 			"default": {Description: "Error", Content: map[string]*huma.MediaType{"application/json": {Schema: s.schemaOf(openAIError{})}}},
@@ -120,6 +121,7 @@ func (s *server) handleOpenAI(method, path, id, summary string, body, answer any
 	if strings.Contains(path, "{model}") {
 		op.Parameters = []*huma.Param{{Name: "model", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}}
 	}
+	tellScope(op)
 	s.api.OpenAPI().AddOperation(op)
 }
 
@@ -262,14 +264,4 @@ func frame(v any) []byte {
 		b = []byte(strconv.Quote(err.Error())) // numbers that are none; there are none in what is written here
 	}
 	return []byte("data: " + string(b) + "\n\n")
-}
-
-// beginStream writes the head of an event stream.
-func beginStream(w http.ResponseWriter) *sse {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	return &sse{w: w, c: http.NewResponseController(w)}
 }

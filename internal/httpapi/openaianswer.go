@@ -80,7 +80,7 @@ func (in chatIn) asking() (agent.Asking, error) {
 }
 
 // askLibrary answers from the caller's documents. Only what was verified is sent, so that nothing has to be taken back: a stream has
-// comments until then. A client that leaves ends the run, since it has no way to come again.
+// comments until then. A client that leaves, or loses its right, ends the run, since it has no way to come again.
 func (s *server) askLibrary(w http.ResponseWriter, r *http.Request, in chatIn) error {
 	ctx := r.Context()
 	a, err := in.asking()
@@ -105,8 +105,9 @@ func (s *server) askLibrary(w http.ResponseWriter, r *http.Request, in chatIn) e
 	})
 	if err != nil {
 		if ctx.Err() != nil {
-			_, err := s.Runs.Cancel(context.WithoutCancel(ctx), workspaceOf(ctx), run.ID)
-			return err
+			if _, err := s.Runs.Cancel(context.WithoutCancel(ctx), workspaceOf(ctx), run.ID); err != nil || errors.Is(context.Cause(ctx), context.Canceled) {
+				return err // the client has gone
+			}
 		}
 		return c.fail(r, err)
 	}

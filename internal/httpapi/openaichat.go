@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/llm"
+	"byline/internal/runs"
 )
 
 // chatIn is a request for a chat completion, as far as it is read. Settings of sampling other than temperature are left alone.
@@ -184,9 +187,29 @@ func (s *server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err := in.check(); err != nil {
 		return err
 	}
+	f := s.Streams.follow(r.Context(), grantOf(r.Context()), false)
+	defer s.Streams.leave(f)
+	r = r.WithContext(f.ctx)
 	if in.Model == libraryModel {
-		return s.askLibrary(w, r, in)
+		return stands(f.ctx, s.askLibrary(w, r, in))
 	}
+	return stands(f.ctx, s.askModel(w, r, in))
+}
+
+// stands is an error of an answer, or in its place why its client has no right to it any more.
+func stands(ctx context.Context, err error) error {
+	switch why := context.Cause(ctx); {
+	case err == nil, why == nil, errors.Is(why, context.Canceled):
+		return err
+	case errors.Is(why, errStopped):
+		return runs.ErrDraining
+	default:
+		return why
+	}
+}
+
+// askModel hands a conversation on to a configured model.
+func (s *server) askModel(w http.ResponseWriter, r *http.Request, in chatIn) error {
 	ref, err := s.refOf(in.Model)
 	if err != nil {
 		return err
@@ -343,7 +366,7 @@ func (c *chunks) fail(r *http.Request, err error) error {
 	if c.out == nil {
 		return err
 	}
-	_, e, _ := openAIErrorOf(r.Context(), err)
+	_, e, _ := openAIErrorOf(r.Context(), stands(r.Context(), err))
 	return ignoreGone(c.out.write(frame(e)))
 }
 
@@ -380,5 +403,5 @@ func (s *server) streamModel(w http.ResponseWriter, r *http.Request, in chatIn, 
 			return ignoreGone(c.end(string(d.Finish), usage, nil))
 		}
 	}
-	return nil
+	return c.fail(r, context.Cause(r.Context()))
 }

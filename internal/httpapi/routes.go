@@ -6,11 +6,14 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"byline/internal/account"
 )
 
 // routes is the whole surface at one look. What is not under /api is in plainRoutes.
 func (s *server) routes() {
 	const v1 = "/api/v1"
+	asks, rules := needs(account.ScopeRead), needs(account.ScopeAdmin)
 	stream := also("200", "That run's events, when Accept is text/event-stream", "text/event-stream", &huma.Schema{Type: "string"})
 
 	handle(s, "POST", v1+"/auth/register", "register", "auth", "Open an account", s.register, public, status(201))
@@ -18,10 +21,13 @@ func (s *server) routes() {
 	handle(s, "POST", v1+"/auth/refresh", "refresh", "auth", "Exchange a refresh token for new tokens", s.refresh, public)
 	handle(s, "POST", v1+"/auth/logout", "logout", "auth", "End a login", s.logout, public, status(204))
 	handle(s, "GET", v1+"/auth/me", "me", "auth", "Who am I", s.me)
-	handle(s, "POST", v1+"/auth/tickets", "add-ticket", "auth", "A ticket that lets a browser open a stream once, within 30 s", s.addTicket, status(201))
+	handle(s, "POST", v1+"/auth/tickets", "add-ticket", "auth", "A ticket that lets a browser open a stream once, within 30 s", s.addTicket, status(201), asks)
+	handle(s, "POST", v1+"/auth/api-keys", "add-api-key", "auth", "An API key: a right for a program to act as you, shown once", s.addKey, status(201), rules)
+	handle(s, "GET", v1+"/auth/api-keys", "list-api-keys", "auth", "Your API keys, and how they are used", s.listKeys, rules)
+	handle(s, "DELETE", v1+"/auth/api-keys/{key_id}", "delete-api-key", "auth", "End a key at once; streams that it opened end within seconds", s.deleteKey, status(204), rules)
 
-	handle(s, "POST", v1+"/users", "add-user", "auth", "Open an account for somebody (admins)", s.addUser, status(201))
-	handle(s, "GET", v1+"/users", "list-users", "auth", "List accounts (admins)", s.listUsers)
+	handle(s, "POST", v1+"/users", "add-user", "auth", "Open an account for somebody (admins)", s.addUser, status(201), rules)
+	handle(s, "GET", v1+"/users", "list-users", "auth", "List accounts (admins)", s.listUsers, rules)
 
 	s.handleUpload(v1 + "/documents/upload")
 	handle(s, "POST", v1+"/documents/url", "add-url", "documents", "Fetch a page and keep it as it is now", s.addURL, status(201),
@@ -39,8 +45,8 @@ func (s *server) routes() {
 		also("200", "The bytes", "application/octet-stream", binary))
 	handle(s, "GET", v1+"/documents/{doc_id}/pages/{number}", "get-page", "documents", "A page as PNG", s.getPage,
 		also("200", "The page", "image/png", binary))
-	handle(s, "POST", v1+"/documents/search", "search", "documents", "Find passages", s.search)
-	handle(s, "POST", v1+"/documents/query", "query", "documents", "Answer a question from the documents, with citations", s.query,
+	handle(s, "POST", v1+"/documents/search", "search", "documents", "Find passages", s.search, asks)
+	handle(s, "POST", v1+"/documents/query", "query", "documents", "Answer a question from the documents, with citations", s.query, asks,
 		also("200", "The answer; or its run's events on the channel answer, when Accept is text/event-stream", "application/json", s.schemaOf(answerShape{})),
 		func(o *huma.Operation) {
 			o.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
@@ -66,7 +72,7 @@ func (s *server) routes() {
 	handle(s, "GET", v1+"/blog/{draft_id}/proposals/{proposal_id}", "get-proposal", "blog", "One of them", s.getProposal)
 	handle(s, "POST", v1+"/blog/{draft_id}/proposals/{proposal_id}/accept", "accept-proposal", "blog", "Take hunks over as a new version; 409 stale when the text has moved under one of them", s.acceptProposal)
 	handle(s, "POST", v1+"/blog/{draft_id}/proposals/{proposal_id}/reject", "reject-proposal", "blog", "Turn hunks down", s.rejectProposal)
-	handle(s, "POST", v1+"/blog/{draft_id}/export", "export-draft", "blog", "Download as a file", s.exportDraft,
+	handle(s, "POST", v1+"/blog/{draft_id}/export", "export-draft", "blog", "Download as a file", s.exportDraft, asks,
 		also("200", "The file", "text/markdown", &huma.Schema{Type: "string"}),
 		func(o *huma.Operation) {
 			o.Responses["200"].Content["application/json"] = &huma.MediaType{Schema: &huma.Schema{Type: "object", AdditionalProperties: true}}
@@ -93,9 +99,9 @@ func (s *server) routes() {
 	handle(s, "POST", v1+"/runs/{run_id}/answers", "answer-run", "runs", "Answer the question that it waits for", s.answerRun, status(202))
 	handle(s, "POST", v1+"/runs/{run_id}/fork", "fork-run", "runs", "Write another draft from one of its checkpoints on", s.forkRun, status(202))
 
-	handle(s, "GET", v1+"/indexes", "list-indexes", "ops", "The indexes and how complete they are (admins)", s.listIndexes)
-	handle(s, "POST", v1+"/indexes/rebuild", "rebuild-index", "ops", "Build indexes anew from the passages, in the background (admins)", s.rebuildIndex, status(202))
-	handle(s, "POST", v1+"/indexes/rollback", "roll-back-index", "ops", "Let the embedding space before the present one serve again (admins)", s.rollBackIndex)
+	handle(s, "GET", v1+"/indexes", "list-indexes", "ops", "The indexes and how complete they are (admins)", s.listIndexes, rules)
+	handle(s, "POST", v1+"/indexes/rebuild", "rebuild-index", "ops", "Build indexes anew from the passages, in the background (admins)", s.rebuildIndex, status(202), rules)
+	handle(s, "POST", v1+"/indexes/rollback", "roll-back-index", "ops", "Let the embedding space before the present one serve again (admins)", s.rollBackIndex, rules)
 
 	handle(s, "GET", v1+"/status", "status", "ops", "What is up; details are for admins", s.status)
 	handle(s, "GET", "/readyz", "ready", "ops", "Ready to serve", s.ready, public,

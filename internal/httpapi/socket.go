@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -49,6 +48,7 @@ func (s *server) socketRoute() {
 			param("query", "after", "The last session_seq that the client has; latest for what comes from now on; nothing for all there is", false)},
 		Responses: map[string]*huma.Response{"101": {Description: "It is a WebSocket now"}, "default": s.errorResponse()}}
 	byTicket(op)
+	tellScope(op)
 	s.api.OpenAPI().AddOperation(op)
 }
 
@@ -72,7 +72,7 @@ func (s *server) socket(w http.ResponseWriter, r *http.Request) {
 	}
 	k := &socket{server: s, session: r.PathValue("session_id")}
 	refusal := s.seat(w, r, k, after)
-	c, conn, ok := accept(w, r)
+	c, conn, ok := accept(w, r, k)
 	switch {
 	case !ok:
 		k.release()
@@ -80,7 +80,7 @@ func (s *server) socket(w http.ResponseWriter, r *http.Request) {
 		c.Close(closing(refusal)) //nolint:errcheck // whoever it was has gone
 	default:
 		k.c, k.conn = c, conn
-		if !s.Streams.socket(k.run) {
+		if !s.Streams.take(k.run) {
 			k.release()
 			c.Close(closing(runs.ErrDraining)) //nolint:errcheck // whoever it was has gone
 		}
@@ -104,7 +104,8 @@ func (s *server) seat(w http.ResponseWriter, r *http.Request, k *socket, after i
 		return err
 	}
 	k.user = userOf(ctx)
-	k.follower = s.Streams.follow(context.Background(), grantOf(ctx)) // the request ends before the socket does
+	k.follower = s.Streams.follow(context.Background(), grantOf(ctx), true) // the request ends before the socket does
+	k.post.bell = k.follower.ring
 	return nil
 }
 
@@ -142,10 +143,6 @@ type socket struct {
 	post  post       // what is not logged
 	place *live.Seat // in the room
 	ear   ear
-
-	pinging sync.Mutex
-	ping    *time.Timer
-	over    bool // guarded by pinging
 }
 
 // release gives back what a socket has that never was one.
@@ -160,45 +157,21 @@ func (k *socket) release() {
 func (k *socket) run() {
 	defer k.Metrics.Stream()()
 	defer k.release()
-	k.post.bell = make(chan struct{}, 1)
+	k.Streams.hold(k.follower, k.conn) // the other side may not say good-bye
 	k.place = k.Rooms.Join(k.session, live.Member{Connection: ident.New(), User: k.user.ID, Name: cmp.Or(k.user.FullName, k.user.Email)}, k.post.put)
 	defer k.place.Leave()
 	var reader sync.WaitGroup
 	reader.Go(k.read)
-	k.pinging.Lock()
-	k.ping = time.AfterFunc(k.Streams.Heartbeat/2+rand.N(k.Streams.Heartbeat/2), k.beat) // not all at once that came at once
-	k.pinging.Unlock()
 	why := k.write()
-	k.pinging.Lock()
-	k.over = true
-	k.ping.Stop()
-	k.pinging.Unlock()
 	if !errors.Is(why, errLeft) && !errors.Is(why, errStopped) {
 		code, text := closing(why)
 		if code == websocket.StatusInternalError {
 			k.log.Warn("WebSocket broke; the client comes again", "session", k.session, "error", why)
 		}
-		unhalt := context.AfterFunc(k.Streams.halt, func() { k.conn.Close() }) // the other side may not say good-bye
-		k.c.Close(code, text)                                                  //nolint:errcheck // the client has gone
-		unhalt()
+		k.c.Close(code, text) //nolint:errcheck // the client has gone
 	}
 	k.c.CloseNow() //nolint:errcheck // it may be closed
 	reader.Wait()
-}
-
-// beat asks whether the client is there.
-func (k *socket) beat() {
-	ctx, cancel := context.WithTimeout(context.Background(), k.Streams.Heartbeat)
-	defer cancel()
-	if k.c.Ping(ctx) != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		k.follower.cancel(errIdle)
-		return
-	}
-	k.pinging.Lock()
-	defer k.pinging.Unlock()
-	if !k.over {
-		k.ping.Reset(k.Streams.Heartbeat)
-	}
 }
 
 // write sends what there is until there is a reason not to.
@@ -222,12 +195,17 @@ func (k *socket) write() error {
 		if err := k.deliver(); err != nil {
 			return err
 		}
+		if k.follower.pings() {
+			if err := k.ping(); err != nil {
+				return err
+			}
+		}
 		if len(frames) > 0 {
 			continue
 		}
 		select {
 		case <-changed:
-		case <-k.post.bell:
+		case <-k.follower.bell:
 		case <-k.follower.ctx.Done():
 		}
 	}
@@ -247,11 +225,36 @@ func (k *socket) deliver() error {
 	return nil
 }
 
-// send sends a message. The deadline is taken away behind it: what the library sends by itself has deadlines of its own.
+// send sends a message.
 func (k *socket) send(b []byte) error {
+	return k.intime(func() error { return k.c.Write(context.Background(), websocket.MessageText, b) })
+}
+
+// aPing is a whole frame: FIN, opcode 9, no payload.
+var aPing = []byte{0x89, 0}
+
+// ping asks whether the client is there. The library would have a goroutine and a timer wait for each answer. Only this goroutine sends
+// messages, and what the library sends by itself is written at once, so that no frame comes into another one.
+func (k *socket) ping() error {
+	return k.intime(func() error {
+		_, err := k.conn.Write(aPing)
+		return err
+	})
+}
+
+// pong hears that the client is there; one that was refused may answer, too.
+func (k *socket) pong(context.Context, []byte) {
+	if k.follower != nil {
+		k.follower.answered()
+	}
+}
+
+// intime has something written within the deadline, which is taken away behind it: what the library sends by itself has deadlines of
+// its own.
+func (k *socket) intime(write func() error) error {
 	err := k.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err == nil {
-		err = k.c.Write(context.Background(), websocket.MessageText, b)
+		err = write()
 	}
 	if err == nil {
 		err = k.conn.SetWriteDeadline(time.Time{})

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	pingEvery    = 15 * time.Second
+	pingEvery    = heartbeat / 2
 	writeTimeout = 10 * time.Second
 )
 
@@ -33,40 +33,78 @@ func (s *server) send(w http.ResponseWriter, r *http.Request, cursor *runs.Curso
 		writeProblem(w, r, err)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	out := &sse{w: w, c: http.NewResponseController(w)}
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	out := beginStream(w)
 	if draining { // EventSource takes a stream that ends for a reason to come again, and an error for one to give up
 		out.write([]byte("retry: 1000\n\n")) //nolint:errcheck // it has gone
 		return
 	}
-	defer cursor.Close()
-	defer s.Metrics.Stream()()
-	f := s.Streams.follow(r.Context(), grantOf(r.Context()))
-	defer s.Streams.leave(f)
-	ping := newPing(f.ctx)
-	defer ping.stop()
-	if out.write([]byte("retry: 1000\n\n")) != nil {
+	conn, ok := takeOver(w, r)
+	if !ok {
+		f := s.Streams.follow(r.Context(), grantOf(r.Context()), false)
+		defer s.Streams.leave(f)
+		s.relay(f, out, cursor)
 		return
 	}
+	// Nothing of the request may be kept but its id and its right: it ends here.
+	f := s.Streams.follow(context.WithValue(context.Background(), requestIDKey{}, requestID(r.Context())), grantOf(r.Context()), false)
+	path := r.URL.Path
+	run := func() {
+		defer s.Streams.leave(f)
+		whole := false
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(f.ctx, path, p)
+			}
+			conn.close(whole)
+		}()
+		s.Streams.hold(f, conn)
+		conn.watch(func() { f.cancel(errLeft) })
+		whole = s.relay(f, &sse{out: conn}, cursor)
+	}
+	if !s.Streams.take(run) {
+		run() // the process stops: it ends at once
+	}
+}
+
+// relay sends until the terminal event or until there is a reason not to, and closes the cursor. It tells whether the client has all of it.
+func (s *server) relay(f *follower, out *sse, cursor *runs.Cursor) (whole bool) {
+	defer cursor.Close()
+	defer s.Metrics.Stream()()
+	if out.write([]byte("retry: 1000\n\n")) != nil {
+		return false // the client has gone, or reads too slowly; it comes again with its cursor
+	}
+	var list [][]byte
 	for {
-		frames, err := cursor.Next(ping.next())
+		frames, changed, err := cursor.Try(f.ctx)
+		why := context.Cause(f.ctx)
 		switch {
-		case err == nil:
-			err = out.send(frames)
-		case errors.Is(err, context.Canceled) && ping.due() && f.ctx.Err() == nil:
+		case errors.Is(why, errLeft), errors.Is(why, context.Canceled):
+			return false
+		case errors.Is(err, io.EOF), errors.Is(err, runs.ErrDraining), errors.Is(why, errStopped):
+			return true
+		case err != nil || why != nil:
+			return s.farewell(f.ctx, out, cmp.Or(why, err))
+		case len(frames) > 0:
+			list = list[:0]
+			for _, frame := range frames {
+				list = append(list, frame.SSE())
+			}
+			err = out.write(list...)
+			clear(list)
+		case f.pings():
 			err = out.write([]byte(": ping\n\n"))
-		case errors.Is(err, io.EOF), errors.Is(err, runs.ErrDraining), r.Context().Err() != nil:
-			return
 		default:
-			s.farewell(r.Context(), out, cmp.Or(context.Cause(f.ctx), err))
-			return
+			select {
+			case <-changed:
+			case <-f.bell:
+			case <-f.ctx.Done():
+			}
 		}
 		if err != nil {
-			return // the client has gone, or reads too slowly; it comes again with its cursor
+			return false // as above
 		}
 	}
 }
@@ -78,8 +116,8 @@ const (
 	eventGone    = "stream.gone"  // the session was deleted, or the run with its draft
 )
 
-// farewell tells why a stream ends.
-func (s *server) farewell(ctx context.Context, out *sse, why error) {
+// farewell tells why a stream ends; false when it breaks.
+func (s *server) farewell(ctx context.Context, out *sse, why error) bool {
 	event := eventGone
 	switch {
 	case errors.Is(why, account.ErrOver):
@@ -88,80 +126,19 @@ func (s *server) farewell(ctx context.Context, out *sse, why error) {
 		event = eventRevoked
 	case fault.Of(why).Kind != fault.NotFound:
 		s.log.WarnContext(ctx, "stream broke; the client comes again", "request_id", requestID(ctx), "error", why)
-		return
+		return false
 	}
 	f := fault.Of(why)
-	out.write(fmt.Appendf(nil, "event: %s\ndata: {\"at\":%q,\"type\":%q,\"data\":{\"code\":%q,\"detail\":%q}}\n\n", //nolint:errcheck // the client has gone
-		event, time.Now().UTC().Format(time.RFC3339Nano), event, f.Code, f.Say))
+	return out.write(fmt.Appendf(nil, "event: %s\ndata: {\"at\":%q,\"type\":%q,\"data\":{\"code\":%q,\"detail\":%q}}\n\n",
+		event, time.Now().UTC().Format(time.RFC3339Nano), event, f.Code, f.Say)) == nil
 }
 
-// ping ends waits for events that take long. Its context serves until that happens: one for each wait would cost more than the wait.
-type ping struct {
-	parent context.Context
-	ctx    context.Context
-	cancel context.CancelFunc
-	timer  *time.Timer
-}
-
-func newPing(ctx context.Context) *ping { return &ping{parent: ctx} }
-
-// next gives the context of the next wait, which ends when a ping is due.
-func (p *ping) next() context.Context {
-	if p.timer == nil || !p.timer.Reset(pingEvery) {
-		p.stop()
-		p.ctx, p.cancel = context.WithCancel(p.parent)
-		p.timer = time.AfterFunc(pingEvery, p.cancel)
-	}
-	return p.ctx
-}
-
-// due tells whether the last wait ended for a ping.
-func (p *ping) due() bool { return p.ctx.Err() != nil }
-
-func (p *ping) stop() {
-	if p.timer != nil {
-		p.timer.Stop()
-		p.cancel()
-	}
-}
-
-// sse writes frames, each batch at once and with at least nine seconds to be taken.
-type sse struct {
-	w    http.ResponseWriter
-	c    *http.ResponseController
-	till time.Time // the deadline that is set
-}
-
-func (o *sse) send(frames []*runs.Frame) error {
-	if err := o.begin(); err != nil {
-		return err
-	}
-	for _, f := range frames {
-		if _, err := o.w.Write(f.SSE()); err != nil {
-			return err
-		}
-	}
-	return o.c.Flush()
-}
-
-// write is send of what is no event of a log.
-func (o *sse) write(frames ...[]byte) error {
-	if err := o.begin(); err != nil {
-		return err
-	}
-	for _, f := range frames {
-		if _, err := o.w.Write(f); err != nil {
-			return err
-		}
-	}
-	return o.c.Flush()
-}
-
-func (o *sse) begin() error {
-	till := time.Now().Add(writeTimeout)
-	if till.Sub(o.till) <= time.Second { // setting it for each batch costs as much as the bytes
-		return nil
-	}
-	o.till = till
-	return o.c.SetWriteDeadline(till)
+// beginStream writes the head of an event stream.
+func beginStream(w http.ResponseWriter) *sse {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	return newSSE(w)
 }

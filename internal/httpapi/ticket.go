@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,8 @@ const (
 
 // byTicket lets an operation be called with a ticket or a pass in the place of a token.
 func byTicket(o *huma.Operation) {
-	o.Metadata = map[string]any{ticketed: true}
-	o.Security = []map[string][]string{{"bearer": {}}, {"ticket": {}}, {"pass": {}}}
+	remark(o, ticketed, true)
+	o.Security = append(slices.Clone(anyKey), map[string][]string{"ticket": {}}, map[string][]string{"pass": {}})
 }
 
 type ticketIn struct {
@@ -76,8 +77,8 @@ func grantOf(ctx context.Context) account.Grant {
 // admit finds who opens a stream: by the token in the header, a ticket, or a pass. The right is looked at once more, since an access
 // token outlives its login.
 func (s *server) admit(ctx context.Context, w http.ResponseWriter, r *http.Request) (context.Context, error) {
-	if header := r.Header.Get("Authorization"); header != "" {
-		ctx, err := s.authenticate(ctx, header)
+	if r.Header.Get("Authorization") != "" || r.Header.Get("X-API-Key") != "" {
+		ctx, err := s.authenticate(ctx, r.Header, account.ScopeRead)
 		if err != nil {
 			return ctx, err
 		}

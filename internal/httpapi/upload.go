@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"byline/internal/account"
 	"byline/internal/document"
 	"byline/internal/fault"
 )
@@ -39,7 +40,7 @@ type uploadResults struct {
 
 func (s *server) handleUpload(path string) {
 	s.mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
-		ctx, err := s.authenticate(r.Context(), r.Header.Get("Authorization"))
+		ctx, err := s.authenticate(r.Context(), r.Header, account.ScopeWrite)
 		if err == nil {
 			r = r.WithContext(ctx)
 			err = s.upload(w, r)
@@ -52,10 +53,10 @@ func (s *server) handleUpload(path string) {
 	jsonOf := func(d string, sc *huma.Schema) *huma.Response {
 		return &huma.Response{Description: d, Content: map[string]*huma.MediaType{"application/json": {Schema: sc}}}
 	}
-	s.api.OpenAPI().AddOperation(&huma.Operation{
+	op := &huma.Operation{
 		Method: "POST", Path: path, OperationID: "upload", Tags: []string{"documents"}, Summary: "Upload one file or several",
 		Description: "One file answers with its document: 201, or 200 when the workspace has these bytes already. Several answer 207 with a result for each; one bad file never fails the rest.",
-		Security:    []map[string][]string{{"bearer": {}}},
+		Security:    anyKey,
 		Parameters: []*huma.Param{
 			{Name: "process", In: "query", Schema: &huma.Schema{Type: "boolean", Default: true}, Description: "Begin to process at once"},
 			{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean", Default: false}, Description: "A new document although these bytes are there"},
@@ -67,7 +68,9 @@ func (s *server) handleUpload(path string) {
 			"200": jsonOf("These bytes were there", doc), "201": jsonOf("Stored", doc), "207": jsonOf("Several files", one),
 			"default": s.errorResponse(),
 		},
-	})
+	}
+	tellScope(op)
+	s.api.OpenAPI().AddOperation(op)
 }
 
 func (s *server) upload(w http.ResponseWriter, r *http.Request) error {

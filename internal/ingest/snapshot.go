@@ -44,7 +44,7 @@ func (s *Snapshots) Snapshot(ctx context.Context, l runs.Lease, page document.Fe
 // wait waits until a document can be found by words.
 func (s *Snapshots) wait(ctx context.Context, ws ident.Workspace, id string) (document.Document, error) {
 	woken := make(chan struct{}, 1)
-	cancel := s.bus.Subscribe(func(string) { // which of its runs it is may change
+	cancel := s.bus.Subscribe(func([]string) { // which of its runs it is may change
 		select {
 		case woken <- struct{}{}:
 		default:

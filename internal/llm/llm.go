@@ -73,6 +73,20 @@ type Request struct {
 	Purpose     string   // what the answer is for (plan, write, repair, judge, route ...); for the meter and the record, not sent
 }
 
+type paceKey struct{}
+
+// WithPace lets whoever hears an answer say when to read more of it: wait is called before each look at the connection, which keeps what
+// comes meanwhile. Words that are shown in a rhythm need not be read one by one. A wait is short: nothing ends it.
+func WithPace(ctx context.Context, wait func()) context.Context {
+	return context.WithValue(ctx, paceKey{}, wait)
+}
+
+// Pace gives what WithPace said, or nil.
+func Pace(ctx context.Context) (wait func()) {
+	wait, _ = ctx.Value(paceKey{}).(func())
+	return wait
+}
+
 // Schema is the form that an answer must have.
 type Schema struct {
 	Name string

@@ -19,10 +19,32 @@ type beats struct {
 	queue Queue
 
 	mu  sync.Mutex
-	due map[int64][]*Job // by nanoseconds since 1970
+	due map[int64][]*Job        // by nanoseconds since 1970, as are the following
+	pre map[int64]chan struct{} // closed shortly before
 }
 
-func newBeats(q Queue) *beats { return &beats{queue: q, due: map[int64][]*Job{}} }
+func newBeats(q Queue) *beats {
+	return &beats{queue: q, due: map[int64][]*Job{}, pre: map[int64]chan struct{}{}}
+}
+
+// near is closed shortly before a beat: all who wait for it are woken by one timer.
+func (b *beats) near(end time.Time) <-chan struct{} {
+	key := end.UnixNano()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, ok := b.pre[key]
+	if !ok {
+		c = make(chan struct{})
+		b.pre[key] = c
+		time.AfterFunc(time.Until(end)-lead, func() {
+			b.mu.Lock()
+			delete(b.pre, key)
+			b.mu.Unlock()
+			close(c)
+		})
+	}
+	return c
+}
 
 // at has the window of a job ended at a time; j.mu is held.
 func (b *beats) at(end time.Time, j *Job) {

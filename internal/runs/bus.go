@@ -5,26 +5,24 @@ import "sync"
 // LocalBus wakes within one process.
 type LocalBus struct {
 	mu   sync.RWMutex
-	subs map[int]func(string)
+	subs map[int]func([]string)
 	next int
 }
 
 // NewBus makes a bus without subscribers.
-func NewBus() *LocalBus { return &LocalBus{subs: map[int]func(string){}} }
+func NewBus() *LocalBus { return &LocalBus{subs: map[int]func([]string){}} }
 
-// Publish calls every subscriber with every id.
-func (b *LocalBus) Publish(runIDs ...string) {
+// Publish calls every subscriber.
+func (b *LocalBus) Publish(topics ...string) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	for _, id := range runIDs {
-		for _, wake := range b.subs {
-			wake(id)
-		}
+	for _, wake := range b.subs {
+		wake(topics)
 	}
 }
 
 // Subscribe calls wake until cancel returns.
-func (b *LocalBus) Subscribe(wake func(string)) (cancel func()) {
+func (b *LocalBus) Subscribe(wake func(topics []string)) (cancel func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := b.next

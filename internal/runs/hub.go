@@ -3,6 +3,7 @@ package runs
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,13 +44,7 @@ var ErrDraining = fault.New(fault.Unavailable, "draining", "The server is stoppi
 func NewHub(store Log, bus Bus, log *slog.Logger) *Hub {
 	h := &Hub{store: store, log: log, tails: map[string]*tail{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.unwatch = bus.Subscribe(func(topic string) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if t := h.tails[topic]; t != nil {
-			h.nudge(t)
-		}
-	})
+	h.unwatch = bus.Subscribe(h.woken)
 	h.loops.Go(h.safetyNet)
 	return h
 }
@@ -165,12 +160,41 @@ func (h *Hub) leave(t *tail) {
 	}
 }
 
-// nudge lets a tail look again. The caller holds h.mu.
-func (h *Hub) nudge(t *tail) {
-	if h.ctx.Err() == nil && t.wakes.Add(1) == 1 {
-		h.loops.Go(func() { h.run(t) })
+// woken is called by the bus.
+func (h *Hub) woken(topics []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]*tail, 0, len(topics))
+	for _, topic := range topics {
+		if t := h.tails[topic]; t != nil {
+			list = append(list, t)
+		}
+	}
+	h.nudge(list...)
+}
+
+// nudge lets tails look again. The caller holds h.mu.
+func (h *Hub) nudge(list ...*tail) {
+	if h.ctx.Err() != nil {
+		return
+	}
+	idle := list[:0]
+	for _, t := range list {
+		if t.wakes.Add(1) == 1 {
+			idle = append(idle, t)
+		}
+	}
+	for part := range slices.Chunk(idle, together) {
+		h.loops.Go(func() {
+			for _, t := range part {
+				h.run(t)
+			}
+		})
 	}
 }
+
+// together is how many tails are read one after the other, most of them from memory: a goroutine for each takes longer than its read.
+const together = 32
 
 // run reads until there was no wake-up during the last read.
 func (h *Hub) run(t *tail) {

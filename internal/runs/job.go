@@ -34,6 +34,7 @@ type Job struct {
 const (
 	deltaWindow = 40 * time.Millisecond
 	deltaBeat   = 20 * time.Millisecond
+	lead        = 5 * time.Millisecond // before the end of a window, for taking what waits for it
 )
 
 // quiet is how long nothing was written when somebody waits for the next token, as for the first one.
@@ -106,6 +107,24 @@ func (j *Job) Token(ctx context.Context, channel, section string, offset int, te
 	}
 	j.beats.at(end, j)
 	return nil
+}
+
+// Rest waits until shortly before the next window ends, if tokens are being shown. Whoever has more of them waiting elsewhere, as in a
+// connection, takes those of a window at once so, in time for its end.
+func (j *Job) Rest() {
+	j.mu.Lock()
+	end := windowEnd(j.wrote)
+	if j.pending != nil {
+		end = time.Unix(0, j.window)
+	}
+	if near := end.Add(-lead); j.pending != nil && time.Until(near) <= 0 { // what was in time for this window has been taken
+		end = end.Add(deltaWindow)
+	}
+	j.mu.Unlock()
+	if time.Until(end) <= lead {
+		return
+	}
+	<-j.beats.near(end)
 }
 
 // due tells whether there is something to write of the window that ends now; j.mu is held.

@@ -22,7 +22,7 @@ const (
 	AskChoice  QuestionKind = "choice"  // the value of one of the choices
 	AskConfirm QuestionKind = "confirm" // true or false
 	AskOutline QuestionKind = "outline" // true, false, or the titles of the sections as they should be
-	AskFile    QuestionKind = "file"    // the id of a document
+	AskFile    QuestionKind = "file"    // the id of a document, or the value of one of the choices
 )
 
 // Question is what a run asks a person. The run waits for the answer, through restarts, as long as it takes or until ExpiresAt.
@@ -34,6 +34,8 @@ type Question struct {
 	Choices   []Choice        `json:"choices,omitempty"`
 	Data      json.RawMessage `json:"data,omitempty"` // what it is about, such as the outline
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
+	// Yields lets the next message of the session end the wait: the conversation goes on as if the time were over.
+	Yields bool `json:"yields,omitempty"`
 }
 
 // Choice is a possible answer.
@@ -75,17 +77,22 @@ func (q Question) Check(value json.RawMessage) error {
 			return wrong("Answer with true to go on, false to stop, or the list of the sections' titles as they should be (1 to %d).", maxOutline)
 		}
 	case AskChoice:
-		if !isText || !slices.ContainsFunc(q.Choices, func(c Choice) bool { return c.Value == text }) {
+		if !isText || !q.Offers(text) {
 			values := make([]string, len(q.Choices))
 			for i, c := range q.Choices {
 				values[i] = c.Value
 			}
 			return wrong("Answer with one of: %s.", strings.Join(values, ", "))
 		}
-	default:
+	default: // AskText, AskFile
 		if !isText || strings.TrimSpace(text) == "" || len(text) > maxAnswer {
 			return wrong("Answer with a text of at most %d characters.", maxAnswer)
 		}
 	}
 	return nil
+}
+
+// Offers tells whether a text is the value of one of the choices.
+func (q Question) Offers(text string) bool {
+	return slices.ContainsFunc(q.Choices, func(c Choice) bool { return c.Value == text })
 }

@@ -18,7 +18,7 @@ func TestAnswersFitTheirQuestions(t *testing.T) {
 		fits  bool
 	}{
 		{runs.AskText, `"yes"`, true}, {runs.AskText, `"  "`, false}, {runs.AskText, `3`, false}, {runs.AskText, ``, false}, {runs.AskText, `"` + strings.Repeat("x", 20_001) + `"`, false},
-		{runs.AskFile, `"01J"`, true}, {runs.AskFile, `null`, false},
+		{runs.AskFile, `"01J"`, true}, {runs.AskFile, `"a"`, true}, {runs.AskFile, `null`, false},
 		{runs.AskConfirm, `true`, true}, {runs.AskConfirm, `false`, true}, {runs.AskConfirm, `"true"`, false},
 		{runs.AskChoice, `"a"`, true}, {runs.AskChoice, `"c"`, false}, {runs.AskChoice, `["a"]`, false},
 		{runs.AskOutline, `true`, true}, {runs.AskOutline, `false`, true}, {runs.AskOutline, `["One", "Two"]`, true},

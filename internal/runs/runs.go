@@ -284,9 +284,9 @@ type Store interface {
 // Bus wakes: after a commit the store publishes the ids of runs that have new events or are newly due, and the topics of
 // sessions that have (see SessionTopic). It is lossy; Publish never blocks.
 type Bus interface {
-	Publish(runIDs ...string)
-	// Subscribe calls wake for each id until cancel. wake must not block.
-	Subscribe(wake func(runID string)) (cancel func())
+	Publish(topics ...string)
+	// Subscribe calls wake until cancel with what is published together, which nobody changes. wake must not block.
+	Subscribe(wake func(topics []string)) (cancel func())
 }
 
 const sessionTopic = "session:"

@@ -103,18 +103,19 @@ func (w *Worker) Start() {
 }
 
 // woken is called by the bus: there may be a run to claim, or one of ours may have been cancelled.
-func (w *Worker) woken(runID string) {
-	if _, ok := SessionOf(runID); ok { // comes with a run's id, or tells of no run
-		return
-	}
+func (w *Worker) woken(topics []string) {
 	w.mu.Lock()
-	_, ours := w.held[runID]
-	w.mu.Unlock()
-	if ours {
-		nudge(w.look)
-		return
+	defer w.mu.Unlock()
+	for _, topic := range topics {
+		if _, ok := SessionOf(topic); ok { // comes with a run's id, or tells of no run
+			continue
+		}
+		if _, ours := w.held[topic]; ours {
+			nudge(w.look)
+		} else {
+			nudge(w.wake)
+		}
 	}
-	nudge(w.wake)
 }
 
 // nudge fills a channel of one place.

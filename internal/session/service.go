@@ -287,6 +287,8 @@ var commands = []Command{
 	{"ask", "Ask the library", "Answer from the documents, with citations.", false},
 	{"draft", "New draft", "Write a post from the session's documents.", false},
 	{"edit", "Change the draft", "Propose exact changes to the draft, or to what is selected in it.", true},
+	{"undo", "Undo", "Take the last change of the draft back.", true},
+	{"redo", "Redo", "Do again what was taken back.", true},
 	{"web", "Search the web", "Look for it on the web, where that is configured.", false},
 }
 

@@ -50,8 +50,8 @@ type line struct {
 	// Of the group that is being committed.
 	staged  []runs.Event
 	touched bool // it is in touched
-	shelved bool
-	closed  bool // shelved, and to be forgotten: the next token looks at the run's row again
+	shelved bool // events are
+	closed  bool // staged too, and the line is to be forgotten: the next token looks at the run's row again
 }
 
 type place struct {
@@ -133,7 +133,8 @@ func (t *tx) shelve(runID string) error {
 	}
 	ln.closed = true
 	t.closed = append(t.closed, ln)
-	return t.intake.shelve(t.ctx, t.q, ln)
+	all := make([]runs.Event, 0, len(ln.events)+len(ln.staged))
+	return t.intake.shelve(t.ctx, t.q, ln, append(append(all, ln.events...), ln.staged...))
 }
 
 // shelved is the last seq of a run of which nothing is left in the intake.
@@ -178,11 +179,10 @@ var shelfSizes = func() (sizes []struct {
 	return sizes
 }()
 
-func (in *intake) shelve(ctx context.Context, q querier, ln *line) error {
+func (in *intake) shelve(ctx context.Context, q querier, ln *line, events []runs.Event) error {
 	in.touch(ln)
 	ln.shelved = true
-	all := make([]runs.Event, 0, len(ln.events)+len(ln.staged))
-	return shelf(ctx, q, ln.run, append(append(all, ln.events...), ln.staged...))
+	return shelf(ctx, q, ln.run, events)
 }
 
 // shelf adds tokens to a run's log as far as it does not have them. Those of a run that is gone go with it.
@@ -219,7 +219,7 @@ func (in *intake) undo(t *tx) {
 	}
 }
 
-// write ends a group: it shelves what is due, writes the row of what was taken in, and removes the rows that nobody needs any more.
+// write ends a group: it shelves what is due (not what has just come: its readers come now, and find it in memory), writes the row of what was taken in, and removes the rows that nobody needs any more.
 func (in *intake) write(ctx context.Context, q querier, now time.Time) error {
 	size := in.size
 	for n, p := range in.queue {
@@ -230,14 +230,14 @@ func (in *intake) write(ctx context.Context, q querier, now time.Time) error {
 		if !over && (n >= intakeMany || now.Sub(p.line.since) < intakeAge) {
 			break
 		}
-		if err := in.shelve(ctx, q, p.line); err != nil {
+		if err := in.shelve(ctx, q, p.line, p.line.events); err != nil {
 			return err
 		}
 		size -= sizeOf(p.line.events)
 	}
 	in.buf = in.buf[:0]
 	for _, ln := range in.touched {
-		if !ln.shelved {
+		if !ln.closed {
 			in.buf = appendIntake(in.buf, ln.staged)
 		}
 	}
@@ -285,7 +285,8 @@ func (in *intake) done(committed bool, now time.Time) {
 		if shelved {
 			in.size -= sizeOf(ln.events)
 			ln.events, ln.first = nil, 0
-		} else if len(staged) > 0 {
+		}
+		if len(staged) > 0 && !closed {
 			if len(ln.events) == 0 {
 				ln.first, ln.since = in.row, now
 				in.queue = append(in.queue, place{ln, in.row})

@@ -207,6 +207,9 @@ func (t *tx) addTurn(ws ident.Workspace, sessionID string, m session.Message, se
 	if err := t.nameSession(m); err != nil {
 		return turn, err
 	}
+	if err := t.yield(ws, sessionID); err != nil {
+		return turn, err
+	}
 	return t.addReply(ws, m, sel, press)
 }
 

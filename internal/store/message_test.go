@@ -364,6 +364,36 @@ func TestAnswersAndChangesOfWhatIsGone(t *testing.T) {
 	})
 }
 
+// A question to a person may quote what was read: when that is deleted, the run begins again and asks for what is left.
+func TestQuestionsGoWithWhatTheyQuote(t *testing.T) {
+	eachTalk(t, func(t *testing.T, c conversation) {
+		lib := newLibrary(t, c.all)
+		doc := lib.ready(c.ws, "a.md", lines("Ann", 3))
+		c.say("a")
+		r, l, _ := c.claim()
+		hits := runs.NewEvent{Type: runs.EventHits, Data: map[string]any{"hits": []map[string]string{{"document_id": doc.ID}}}}
+		_, err := c.all.Append(c.ctx, l, hits)
+		c.ok(err)
+		c.ok(c.all.SaveStep(c.ctx, l, runs.Step{Key: "answer", Done: true, Result: json.RawMessage(`"plugh"`)}))
+		q := runs.Question{ID: ident.New(), Key: "ask/1", Kind: runs.AskConfirm, Text: "Send “plugh”?"}
+		c.ok(c.all.Ask(c.ctx, l, q))
+		_, err = c.all.Delete(c.ctx, c.ws, doc.ID, false)
+		c.ok(err)
+		_, err = c.all.Sweep(c.ctx, func(context.Context, string) error { return nil })
+		c.ok(err)
+		_, err = c.all.Answer(c.ctx, c.ws, r.ID, q.ID, runs.Reply{Value: json.RawMessage("true")})
+		c.refused(err, fault.Conflict, "not_waiting")
+		again, l, ok := c.claim()
+		if !ok || again.ID != r.ID {
+			t.Fatal("the run does not begin again")
+		}
+		c.ok(c.all.End(c.ctx, l, runs.Ending{Status: runs.Completed}))
+		lib.merge(c.ws)
+		lib.sweep()
+		lib.sound(store.VerifyOptions{Contains: []string{"plugh"}})
+	})
+}
+
 // Models are shown what was said before: when that is deleted or changed, the steps of later answers go, and those of earlier ones stay.
 func TestStepsGoWithWhatTheyShowed(t *testing.T) {
 	eachTalk(t, func(t *testing.T, c conversation) {

@@ -237,10 +237,10 @@ func (b *pgBus) close() {
 }
 
 // Publish wakes this process at once and the others within the window.
-func (b *pgBus) Publish(runIDs ...string) {
-	b.local.Publish(runIDs...)
+func (b *pgBus) Publish(topics ...string) {
+	b.local.Publish(topics...)
 	b.mu.Lock()
-	for _, id := range runIDs {
+	for _, id := range topics {
 		b.pending[id] = true
 	}
 	b.mu.Unlock()
@@ -256,7 +256,7 @@ func (b *pgBus) ring() {
 }
 
 // Subscribe hears of all replicas' commits.
-func (b *pgBus) Subscribe(wake func(runID string)) (cancel func()) { return b.local.Subscribe(wake) }
+func (b *pgBus) Subscribe(wake func(topics []string)) (cancel func()) { return b.local.Subscribe(wake) }
 
 func (b *pgBus) notify(ctx context.Context) {
 	for {

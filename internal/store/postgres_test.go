@@ -187,10 +187,12 @@ func TestReplicasWakeEachOther(t *testing.T) {
 	}
 	id := queued(t, replicas[0], 1, "")[0]
 	heard := make(chan string, 1000)
-	defer replicas[1].Bus().Subscribe(func(id string) {
-		select {
-		case heard <- id:
-		default:
+	defer replicas[1].Bus().Subscribe(func(topics []string) {
+		for _, id := range topics {
+			select {
+			case heard <- id:
+			default:
+			}
 		}
 	})()
 	hear := func() {

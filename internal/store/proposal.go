@@ -298,7 +298,7 @@ func (v Drafts) Walk(ctx context.Context, ws ident.Workspace, draftID string, ma
 			if err != nil {
 				return missing(err, "version")
 			}
-			old.Author, old.Cause, old.Message = w.Author, draft.CauseRestore, fmt.Sprintf("as in version %d", to)
+			old.Author, old.Cause, old.Message = w.Author, draft.CauseRestore, draft.AsIn(to)
 			if _, err := t.newest(&at, old, ""); err != nil {
 				return err
 			}

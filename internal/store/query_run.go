@@ -27,7 +27,6 @@ func (s *Store) purgeAnswers(ctx context.Context, x trash) (ended bool, err erro
 	if err := s.purgeRuns(ctx, list, true); err != nil {
 		return false, err
 	}
-	// One that waits for a person does its steps again when it has the answer.
 	if list, err = readAll(ctx, s, scanString, `SELECT r.id`+from+` AND r.status = 'waiting'`, args...); err != nil {
 		return false, err
 	}

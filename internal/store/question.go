@@ -78,7 +78,7 @@ func (s *Store) Answer(ctx context.Context, ws ident.Workspace, id, questionID s
 // answeredFile looks for the document that answers a question for a file. In a session it becomes one of the session's.
 func (t *tx) answeredFile(r runs.Run, value json.RawMessage) error {
 	var id string
-	if r.Question.Kind != runs.AskFile || json.Unmarshal(value, &id) != nil {
+	if r.Question.Kind != runs.AskFile || json.Unmarshal(value, &id) != nil || r.Question.Offers(id) {
 		return nil
 	}
 	err := t.haveDocuments(r.Workspace, []string{id})
@@ -139,6 +139,28 @@ func (t *tx) unwait(id string) error {
 	t.wake = append(t.wake, id)
 	_, err := t.exec(`UPDATE run SET status = 'queued', question = '', question_until = 0 WHERE id = ? AND status = 'waiting'`, id)
 	return err
+}
+
+// yield ends the waits of a session's runs whose questions give way to what is said instead. One that is being answered is let be.
+func (t *tx) yield(ws ident.Workspace, sessionID string) error {
+	lock := t.forUpdate()
+	if lock != "" {
+		lock += " SKIP LOCKED"
+	}
+	ids, err := all(t, scanString, `SELECT id FROM run WHERE session_id = ? AND kind = ? AND status = 'waiting' ORDER BY id`+lock, sessionID, runs.KindChat)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		r, err := t.run(ws, id)
+		if err == nil && r.Question != nil && r.Question.Yields {
+			err = t.resolve(r, runs.Reply{Expired: true})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unwaitReaders queues the runs that wait for an answer about a text from a document that goes away: they begin again without

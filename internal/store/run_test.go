@@ -226,7 +226,11 @@ func TestGroupCommitKeepsMembersApart(t *testing.T) {
 		"cancel":  {func() error { _, err := s.Cancel(ctx, ident.Local, ids[1]); return err }, func(err error) bool { return err == nil }},
 	}
 	var woken sync.Map
-	defer s.Bus().Subscribe(func(id string) { woken.Store(id, true) })()
+	defer s.Bus().Subscribe(func(ids []string) {
+		for _, id := range ids {
+			woken.Store(id, true)
+		}
+	})()
 	for range 20 { // in any order
 		if err := s.Damage(ctx, `DELETE FROM workspace WHERE kind = 'x'`); err != nil {
 			t.Fatal(err)

@@ -178,6 +178,43 @@ func isMissing(err error, noun string) bool {
 	return f != nil && f.Kind == fault.NotFound && strings.Contains(f.Say, noun)
 }
 
+// A question that yields ends when something else is said; another one goes on waiting.
+func TestQuestionsThatYield(t *testing.T) {
+	eachTalk(t, func(t *testing.T, c conversation) {
+		for _, yields := range []bool{true, false} {
+			c := talk(t, c.all)
+			first := c.say("one")
+			r, l, ok := c.claim()
+			if !ok || r.ID != first.Run.ID {
+				t.Fatalf("claimed %s", r.ID)
+			}
+			q := runs.Question{ID: ident.New(), Key: "ask/1", Kind: runs.AskText, Text: "What?", Yields: yields, ExpiresAt: time.Now().Add(time.Hour)}
+			c.ok(c.all.Ask(c.ctx, l, q))
+			second := c.say("two")
+			r, l, ok = c.claim()
+			if ok != yields || ok && r.ID != first.Run.ID {
+				t.Errorf("yields %t: claimed %t %s", yields, ok, r.ID)
+			}
+			if !yields {
+				if now, err := c.all.Run(c.ctx, c.ws, first.Run.ID); err != nil || now.Status != runs.Waiting {
+					t.Errorf("%+v %v", now, err)
+				}
+				continue
+			}
+			steps, err := c.all.Steps(c.ctx, first.Run.ID)
+			c.ok(err)
+			var reply runs.Reply
+			if len(steps) != 1 || !steps[0].Done || json.Unmarshal(steps[0].Result, &reply) != nil || !reply.Expired {
+				t.Errorf("%+v", steps)
+			}
+			c.ok(c.all.End(c.ctx, l, runs.Ending{Status: runs.Completed}))
+			if r, _, ok = c.claim(); !ok || r.ID != second.Run.ID {
+				t.Errorf("the second message is not answered: %t %s", ok, r.ID)
+			}
+		}
+	})
+}
+
 // Runs of one session go one after another, those of others do not wait for them.
 func TestChatRunsTakeTurns(t *testing.T) {
 	eachTalk(t, func(t *testing.T, c conversation) {
@@ -279,9 +316,11 @@ func TestClaimsInOneSession(t *testing.T) {
 func TestSessionLog(t *testing.T) {
 	eachTalk(t, func(t *testing.T, c conversation) {
 		var woken sync.Map
-		cancel := c.all.Bus().Subscribe(func(topic string) {
-			if id, ok := runs.SessionOf(topic); ok {
-				woken.Store(id, true)
+		cancel := c.all.Bus().Subscribe(func(topics []string) {
+			for _, topic := range topics {
+				if id, ok := runs.SessionOf(topic); ok {
+					woken.Store(id, true)
+				}
 			}
 		})
 		defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"byline/internal/account"
@@ -43,9 +44,17 @@ func (s *Store) TakeTicket(ctx context.Context, hash string) (account.Ticket, er
 
 // Revoked meets account.Store. The families that were revoked are in an index of their own, so that it is a short look however old
 // the others are.
-func (s *Store) Revoked(ctx context.Context, users, families map[string]bool) (map[string]bool, error) {
-	if len(users)+len(families) == 0 {
+func (s *Store) Revoked(ctx context.Context, users, logins map[string]bool) (map[string]bool, error) {
+	if len(users)+len(logins) == 0 {
 		return nil, nil
+	}
+	var families, keys []string
+	for l := range logins {
+		if id, ok := strings.CutPrefix(l, account.KeyLogin); ok {
+			keys = append(keys, id)
+		} else {
+			families = append(families, l)
+		}
 	}
 	gone := map[string]bool{}
 	err := s.read(ctx, func(t *tx) error {
@@ -55,7 +64,15 @@ func (s *Store) Revoked(ctx context.Context, users, families map[string]bool) (m
 		}); err != nil {
 			return err
 		}
-		return eachPart(slices.Collect(maps.Keys(families)), func(part []string) error {
+		if err := eachPart(keys, func(part []string) error {
+			for _, id := range part {
+				gone[account.KeyLogin+id] = true
+			}
+			return each(t, scanString, func(id string) { delete(gone, account.KeyLogin+id) }, `SELECT id FROM api_key WHERE id IN (`+marks(len(part))+`)`, args(part)...)
+		}); err != nil {
+			return err
+		}
+		return eachPart(families, func(part []string) error {
 			return each(t, scanString, func(family string) { gone[family] = true },
 				`SELECT DISTINCT family FROM refresh_token WHERE revoked = 1 AND family IN (`+marks(len(part))+`)`, args(part)...)
 		})

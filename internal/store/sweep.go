@@ -136,7 +136,7 @@ func (s *Store) purgeReaders(ctx context.Context, x trash) (ended bool, err erro
 }
 
 // purgeTalk does the same for the runs of sessions, which may have read any document: those whose steps or events name it, or a draft that
-// was written from it. One that waits for an answer does its steps again when it has it. It tells how many are still at work.
+// was written from it. It tells how many are still at work.
 func (s *Store) purgeTalk(ctx context.Context, x trash) (talking int, err error) {
 	const from = `SELECT r.id FROM run r WHERE r.workspace = ? AND r.kind = 'chat' AND (
 		EXISTS (SELECT 1 FROM run_step st WHERE st.run_id = r.id AND REPLACE(st.result, ?, '') <> st.result)
@@ -205,7 +205,8 @@ func (s *Store) slice(ctx context.Context, step func(t *tx) (more bool, err erro
 }
 
 // purgeRuns removes the steps of runs and what their events say. With whole nothing is kept but the order of the log and
-// how it ended; else (the run's draft still lives) the events that hold no text stay as they are.
+// how it ended; else (the run's draft still lives) the events that hold no text stay as they are, and one that waits for an answer begins
+// again: its question may quote what has gone.
 func (s *Store) purgeRuns(ctx context.Context, ids []string, whole bool) error {
 	for _, id := range ids {
 		var err error
@@ -228,6 +229,8 @@ func (s *Store) purgeRuns(ctx context.Context, ids []string, whole bool) error {
 				if _, err := t.exec(`UPDATE run SET input = '{}' WHERE id = ? AND input <> '{}'`, id); err != nil {
 					return err
 				}
+			} else if err := t.unwait(id); err != nil {
+				return err
 			}
 			_, err := t.exec(`DELETE FROM run_step WHERE run_id = ?`, id)
 			return err

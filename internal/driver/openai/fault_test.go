@@ -410,3 +410,21 @@ func ExampleOllama() {
 	fmt.Println(openai.Ollama("").BaseURL)
 	// Output: http://127.0.0.1:11434
 }
+
+// Words that wait in the connection until their reader wants more come together, and none is lost.
+func TestWordsAreReadInTheListenersRhythm(t *testing.T) {
+	const words = 40
+	s := llmtest.New(t, llmtest.Replies(llmtest.Say(strings.Repeat("word ", words)).Drip(5*time.Millisecond)))
+	looks := 0
+	ctx := llm.WithPace(t.Context(), func() {
+		looks++
+		time.Sleep(50 * time.Millisecond) // less than what is too long without a word
+	})
+	a, err := llm.Ask(ctx, endpoint(t, s, short).Open("fake-1"), llm.Request{Messages: []llm.Message{{Role: llm.User, Content: "?"}}})
+	if err != nil || a.Text != strings.Repeat("word ", words) {
+		t.Fatalf("%q, %v", a.Text, err)
+	}
+	if looks < 2 || looks > words/2 {
+		t.Errorf("looked %d times for %d words", looks, words)
+	}
+}

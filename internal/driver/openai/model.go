@@ -125,7 +125,11 @@ func (s *stream) read(a *http.Response) {
 		s.readWhole(a.Body)
 		return
 	}
-	e := newEvents(a.Body)
+	body := io.Reader(a.Body)
+	if wait := llm.Pace(s.ctx); wait != nil {
+		body = &paced{body, wait}
+	}
+	e := newEvents(body)
 	var c chunk
 	for {
 		name, data, err := e.next()
@@ -156,6 +160,17 @@ func (s *stream) read(a *http.Response) {
 			return
 		}
 	}
+}
+
+// paced reads when whoever hears is ready for more.
+type paced struct {
+	io.Reader
+	wait func()
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	p.wait()
+	return p.Reader.Read(b)
 }
 
 // take hands on a chunk; false ends the stream.

@@ -7,7 +7,9 @@ type Hit struct {
 	ID       string
 	Group    string
 	Score    float64 // BM25, above 0, without an upper bound
-	Coverage float64 // 0 to 1: share of the query's idf mass (weight × idf) whose terms are in the passage; terms that no passage has count too
+	// Coverage is 0 to 1: the share of the query's idf mass (weight × idf) whose terms are in the passage; terms that no passage has count too. Where
+	// there are fewer passages than fewPassages, idf is taken as if there were so many.
+	Coverage float64
 	Why      *Why    // nil unless asked for
 }
 
@@ -76,12 +78,12 @@ func coverageOf(terms []queryTerm) func(counts []uint32) float64 {
 			switch {
 			case counts != nil && counts[i] == 0 || t.Alt > 0 && t.df == 0 && alts[t.Alt]:
 			case t.Alt > 0:
-				if t.weight > best[t.Alt] {
-					mass += t.weight - best[t.Alt]
-					best[t.Alt] = t.weight
+				if t.mass > best[t.Alt] {
+					mass += t.mass - best[t.Alt]
+					best[t.Alt] = t.mass
 				}
 			default:
-				mass += t.weight
+				mass += t.mass
 			}
 		}
 		return mass

@@ -48,6 +48,7 @@ type queryTerm struct {
 	df     int
 	idf    float64
 	weight float64 // of its score: Weight × idf
+	mass   float64 // of its coverage: Weight × what idf would be among fewPassages at least
 }
 
 // distinct drops terms without weight and adds up the weights of equal ones.
@@ -128,8 +129,9 @@ func (s *searcher) prepare() error {
 	n := float64(v.stats.Passages)
 	for j := range s.terms {
 		t := &s.terms[j]
-		t.idf = math.Log(1 + (n-float64(t.df)+0.5)/(float64(t.df)+0.5))
+		t.idf = idf(n, t.df)
 		t.weight = t.Weight * t.idf
+		t.mass = t.Weight * idf(max(n, fewPassages), t.df)
 	}
 	s.average = float64(v.stats.Tokens) / n
 	s.fixed = k1 * (1 - b)
@@ -184,6 +186,15 @@ func (s *searcher) order() []searchPart {
 // norm is the part of a score's denominator that the passage's length makes.
 // The conversion forbids a fused multiply-add: scores are the same on every processor.
 func (s *searcher) norm(length uint32) float64 { return s.fixed + float64(s.perUnit*float64(length)) }
+
+// idf tells how much it says that a passage has a term which df of n have.
+func idf(n float64, df int) float64 {
+	return math.Log(1 + (n-float64(df)+0.5)/(float64(df)+0.5))
+}
+
+// fewPassages are too few to tell how rare a word is: in a library of one page, what a question's words have in common with it would count for next to
+// nothing, as all passages have it.
+const fewPassages = 20
 
 // contribution is one term's score.
 func contribution(weight float64, tf uint32, norm float64) float64 {

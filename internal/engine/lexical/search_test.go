@@ -38,7 +38,7 @@ func reference(living []passage, terms []lexical.Term, k int, filter func(string
 	}
 	n := float64(len(living))
 	average := float64(total) / n
-	weights := make([]float64, len(terms))
+	weights, masses := make([]float64, len(terms)), make([]float64, len(terms))
 	all := 0.0
 	for i, t := range terms {
 		df := 0.0
@@ -48,7 +48,9 @@ func reference(living []passage, terms []lexical.Term, k int, filter func(string
 			}
 		}
 		weights[i] = t.Weight * math.Log(1+(n-df+0.5)/(df+0.5))
-		all += weights[i]
+		few := max(n, 20)
+		masses[i] = t.Weight * math.Log(1+(few-df+0.5)/(df+0.5))
+		all += masses[i]
 	}
 	var hits []lexical.Hit
 	for _, p := range living {
@@ -64,7 +66,7 @@ func reference(living []passage, terms []lexical.Term, k int, filter func(string
 				const k1, b = 1.2, 0.75
 				norm := k1*(1-b) + float64(k1*b/average*float64(len(p.terms)))
 				score += float64(weights[i] * (tf / (tf + norm)))
-				covered += weights[i]
+				covered += masses[i]
 			}
 		}
 		if score > 0 && (filter == nil || filter(p.group)) {

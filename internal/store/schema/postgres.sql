@@ -11,6 +11,23 @@ CREATE TABLE account (
     CONSTRAINT account_workspace_fkey FOREIGN KEY (workspace) REFERENCES workspace(id)
 );
 
+CREATE TABLE api_key (
+    id text NOT NULL,
+    account_id text NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    hash text NOT NULL,
+    scope text NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint DEFAULT 0 NOT NULL,
+    used_at bigint DEFAULT 0 NOT NULL,
+    uses bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id) ON DELETE CASCADE,
+    CONSTRAINT api_key_hash_key UNIQUE (hash),
+    CONSTRAINT api_key_pkey PRIMARY KEY (id)
+);
+CREATE INDEX api_key_account ON api_key USING btree (account_id);
+
 CREATE TABLE citation (
     id text NOT NULL,
     version_id text NOT NULL,
