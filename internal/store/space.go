@@ -143,8 +143,19 @@ func packVector(v []float32) []byte {
 	return b
 }
 
-func unpackVector(b []byte) []float32 {
-	v := make([]float32, len(b)/4)
+// floats is room for the vectors of a query, which are read together and kept together.
+type floats struct {
+	room []float32
+	most int // vectors that are expected
+}
+
+func (f *floats) unpack(b []byte) []float32 {
+	n := len(b) / 4
+	if len(f.room) < n {
+		f.room = make([]float32, n*max(1, f.most))
+	}
+	v := f.room[:n:n]
+	f.room = f.room[n:]
 	for i := range v {
 		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 	}
@@ -157,10 +168,11 @@ func (s *Store) Vectors(ctx context.Context, space string, passageIDs []string) 
 		id     string
 		values []float32
 	}
+	unpacked := floats{most: min(len(passageIDs), 200)}
 	var data sql.RawBytes // one for all: it is copied only once, into floats
 	scan := func(s scanner) (r row, err error) {
 		if err = s.Scan(&r.id, &data); err == nil {
-			r.values = unpackVector(data)
+			r.values = unpacked.unpack(data)
 		}
 		return r, err
 	}
