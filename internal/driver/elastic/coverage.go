@@ -13,11 +13,13 @@ type queryTerm struct {
 	lexical.Term
 	found bool    // some passage has it
 	idf   float64 // ln(1+(N-n+.5)/(n+.5)), of N passages of the workspace of which n have it
+	mass  float64 // of the coverage: its weight × how rare it is
 }
 
 func (t *queryTerm) count(n, all int) {
 	all = max(all, n)
 	t.found, t.idf = n > 0, math.Log(1+(float64(all-n)+.5)/(float64(n)+.5))
+	t.mass = t.Weight * lexical.Rarity(all, n)
 }
 
 // distinct drops terms without weight and adds up the weights of equal ones, as the embedded engine does.
@@ -50,7 +52,7 @@ func coverageOf(terms []queryTerm) func(has []bool) float64 {
 	mass := func(has func(int) bool) (sum float64) {
 		best := map[int]float64{}
 		for i, t := range terms {
-			w := t.Weight * t.idf
+			w := t.mass
 			switch {
 			case !has(i) || t.Alt > 0 && !t.found && known[t.Alt]:
 			case t.Alt == 0:

@@ -4,13 +4,13 @@ import "slices"
 
 // Hit is a passage that was found.
 type Hit struct {
-	ID       string
-	Group    string
-	Score    float64 // BM25, above 0, without an upper bound
+	ID    string
+	Group string
+	Score float64 // BM25, above 0, without an upper bound
 	// Coverage is 0 to 1: the share of the query's idf mass (weight × idf) whose terms are in the passage; terms that no passage has count too. Where
 	// there are fewer passages than fewPassages, idf is taken as if there were so many.
 	Coverage float64
-	Why      *Why    // nil unless asked for
+	Why      *Why // nil unless asked for
 }
 
 // Why is how a score came about.

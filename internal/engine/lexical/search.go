@@ -131,7 +131,7 @@ func (s *searcher) prepare() error {
 		t := &s.terms[j]
 		t.idf = idf(n, t.df)
 		t.weight = t.Weight * t.idf
-		t.mass = t.Weight * idf(max(n, fewPassages), t.df)
+		t.mass = t.Weight * Rarity(v.stats.Passages, t.df)
 	}
 	s.average = float64(v.stats.Tokens) / n
 	s.fixed = k1 * (1 - b)
@@ -191,6 +191,9 @@ func (s *searcher) norm(length uint32) float64 { return s.fixed + float64(s.perU
 func idf(n float64, df int) float64 {
 	return math.Log(1 + (n-float64(df)+0.5)/(float64(df)+0.5))
 }
+
+// Rarity is the idf that Coverage counts by, of a term that df of some passages have.
+func Rarity(passages, df int) float64 { return idf(float64(max(passages, fewPassages)), df) }
 
 // fewPassages are too few to tell how rare a word is: in a library of one page, what a question's words have in common with it would count for next to
 // nothing, as all passages have it.

@@ -201,14 +201,21 @@ func (s *searcher) limit() limit {
 }
 
 // skimLimit is the same for the upper halves of codes: what it leaves out, limit and offer would leave out, too, if the margin is the whole one.
+// Of many dimensions it always is: where all vectors have one great value in the same dimension, what the upper halves leave out of it is the same in all
+// as well, and does not become rarer with more dimensions, as the margin does.
 func (s *searcher) skimLimit() limit {
-	q := s.query
+	q, margin := s.query, s.margin
+	if len(q.values) > manyDims {
+		margin = 1
+	}
 	return limit{
 		shift:    q.coarseShift,
-		residual: float32(s.margin * max(q.length, q.coarseLength) / q.coarseUnit),
-		floor:    float32((s.lows.floor - s.margin*(q.rest+q.coarseRest)*(1+tolerance) - 4*rounding) / q.coarseUnit),
+		residual: float32(margin * max(q.length, q.coarseLength) / q.coarseUnit),
+		floor:    float32((s.lows.floor - margin*(q.rest+q.coarseRest)*(1+tolerance) - 4*rounding) / q.coarseUnit),
 	}
 }
+
+const manyDims = 512
 
 // offer takes a passage that the kernel let through.
 func (s *searcher) offer(part, doc int, sum int32) {

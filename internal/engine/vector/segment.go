@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"runtime"
 	"sort"
 )
 
@@ -162,6 +163,7 @@ func (s *Segment) Bytes() []byte { return s.data }
 
 // Groups are the ids of the groups in the order in which they were added.
 func (s *Segment) Groups() []string {
+	defer runtime.KeepAlive(s)
 	out := make([]string, 0, s.groupCount)
 	seen := make(map[ulid]bool, s.groupCount)
 	for i := range s.groupCount {

@@ -153,3 +153,21 @@ func TestSkimmingIsExact(t *testing.T) {
 		})
 	}
 }
+
+// Of many dimensions with a great value in the same one, none of the best is missed either, though a margin is the smaller the more dimensions there are.
+func TestSkimmingOfManyDimensionsIsExact(t *testing.T) {
+	const dims, n, k = 1536, 6000, 50
+	rng := rand.New(rand.NewPCG(7, 8))
+	all := make([]passage, n)
+	for i := range all {
+		all[i] = passage{id: id(i), group: id(i / 10), v: peaks(rng, dims, 1.3, 1)}
+	}
+	segments, get := parts(t, dims, n, all), floats(all)
+	for range 6 {
+		q := peaks(rng, dims, 1.3, 1)
+		hits := search(t, segments, q, vector.Options{K: k, Margin: 6 / math.Sqrt(dims), Most: n})
+		if d := gocmp.Diff(best(q, all, k), vector.Rescore(q, hits, get, k), almost); d != "" {
+			t.Fatalf("(-brute force +search):\n%s", d)
+		}
+	}
+}

@@ -83,14 +83,19 @@ func (x *exam) cosines() {
 // corpus is passages by id, each with its terms.
 type corpus map[string][]string
 
-func (c corpus) idf(term string) float64 {
+func (c corpus) idf(term string) float64 { return c.idfAmong(len(c), term) }
+
+// rarity is the idf that coverage counts by.
+func (c corpus) rarity(term string) float64 { return c.idfAmong(max(len(c), 20), term) }
+
+func (c corpus) idfAmong(passages int, term string) float64 {
 	df := 0
 	for _, terms := range c {
 		if slices.Contains(terms, term) {
 			df++
 		}
 	}
-	return math.Log(1 + (float64(len(c)-df)+.5)/(float64(df)+.5))
+	return math.Log(1 + (float64(passages-df)+.5)/(float64(df)+.5))
 }
 
 // bm25 scores all passages for weighted terms as the textbook says.
@@ -185,7 +190,7 @@ func (x *exam) coverage() {
 		"a": {"apple", "pear", "apple"}, "b": {"apple", "plum"}, "c": {"plum", "cherry"}, "d": {"cherry"}, "e": {"run"},
 	}
 	x.fill(c)
-	idf := c.idf
+	rare := c.rarity
 	approx := func(what string, want, got float64) {
 		x.Helper()
 		if math.Abs(want-got) > 1e-5 {
@@ -195,10 +200,10 @@ func (x *exam) coverage() {
 	q := words(ws, "apple", "pear", "apple", "fig")
 	q.Terms = append(q.Terms, lexical.Term{Text: "nothing"}, lexical.Term{Text: "", Weight: 1}, lexical.Term{Text: "plum", Weight: math.Inf(1)})
 	x.finds(q, "a", "b")
-	all := 2*idf("apple") + idf("pear") + idf("fig")
+	all := 2*rare("apple") + rare("pear") + rare("fig")
 	f := x.found(q).Candidates
-	approx("a", (2*idf("apple")+idf("pear"))/all, f[0].Coverage)
-	approx("b", 2*idf("apple")/all, f[1].Coverage)
+	approx("a", (2*rare("apple")+rare("pear"))/all, f[0].Coverage)
+	approx("b", 2*rare("apple")/all, f[1].Coverage)
 	if f[0].Terms != nil {
 		x.Errorf("explained without being asked: %v", f[0].Terms)
 	}
@@ -206,7 +211,7 @@ func (x *exam) coverage() {
 	// Of the forms of one word the best counts, and one that no passage has only if there is no other.
 	q = search.Query{Workspace: ws, K: 10, Terms: []lexical.Term{{Text: "run", Weight: 1, Alt: 1}, {Text: "runn", Weight: 1, Alt: 1}, {Text: "pear", Weight: 1}}}
 	f = x.found(q).Candidates
-	approx("e", idf("run")/(idf("run")+idf("pear")), slices.DeleteFunc(f, func(c search.Candidate) bool { return c.PassageID != "e" })[0].Coverage)
+	approx("e", rare("run")/(rare("run")+rare("pear")), slices.DeleteFunc(f, func(c search.Candidate) bool { return c.PassageID != "e" })[0].Coverage)
 
 	q = words(ws, "apple", "pear")
 	q.Explain = true
@@ -215,7 +220,7 @@ func (x *exam) coverage() {
 	if len(terms) != 2 || terms[0].Term != "apple" || terms[0].Frequency != 2 || terms[1].Frequency != 1 {
 		x.Fatalf("explained by %+v", terms)
 	}
-	approx("idf", idf("apple"), terms[0].IDF)
+	approx("idf", c.idf("apple"), terms[0].IDF)
 	approx("sum", f[0].Score, terms[0].Score+terms[1].Score)
 	if terms = f[1].Terms; len(terms) != 2 || terms[1] != (search.TermScore{Term: "pear", IDF: terms[1].IDF}) {
 		x.Errorf("what is missing is explained by %+v", terms)
