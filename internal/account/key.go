@@ -86,8 +86,8 @@ type Adding struct {
 	Scopes []Scope // none: read and write
 }
 
-// AddKey makes a key of an account, by a right that must cover what the key may do, and gives it, once.
-func (s *Service) AddKey(ctx context.Context, u User, by Scope, a Adding) (k Key, key string, err error) {
+// AddKey makes a key of an account, by a right that must cover what the key may do, and gives it, once. A key makes none that lasts longer than itself.
+func (s *Service) AddKey(ctx context.Context, u User, by Grant, a Adding) (k Key, key string, err error) {
 	k = Key{ID: ident.New(), UserID: u.ID, Name: norm.NFC.String(strings.TrimSpace(a.Name)), Scope: ScopeWrite, CreatedAt: s.now()}
 	if len(a.Scopes) > 0 {
 		k.Scope = a.Scopes[0]
@@ -100,6 +100,10 @@ func (s *Service) AddKey(ctx context.Context, u User, by Scope, a Adding) (k Key
 			k.Scope = scope
 		}
 	}
+	if a.Days > 0 {
+		k.ExpiresAt = k.CreatedAt.AddDate(0, 0, a.Days)
+	}
+	ends := strings.HasPrefix(by.Login, KeyLogin) && !by.Until.IsZero()
 	switch {
 	case u.ID == "":
 		return Key{}, "", fault.New(fault.Forbidden, "no_account", "API keys belong to accounts. Log in first.")
@@ -107,11 +111,10 @@ func (s *Service) AddKey(ctx context.Context, u User, by Scope, a Adding) (k Key
 		return Key{}, "", fault.Bad("body.name", "bad_name", "A key has a name that says what it is for, of at most %d bytes and without control characters.", maxName)
 	case a.Days < 0 || a.Days > mostDays:
 		return Key{}, "", fault.Bad("body.expires_in_days", "bad_expiry", "A key runs out after 1 to %d days, or never, without this field.", mostDays)
-	case !by.Covers(k.Scope):
-		return Key{}, "", lacks(by, k.Scope)
-	}
-	if a.Days > 0 {
-		k.ExpiresAt = k.CreatedAt.AddDate(0, 0, a.Days)
+	case !by.Scope.Covers(k.Scope):
+		return Key{}, "", lacks(by.Scope, k.Scope)
+	case ends && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(by.Until)):
+		return Key{}, "", fault.Bad("body.expires_in_days", "outlives_its_maker", "The API key that you use runs out on %s. A key that it makes must not last longer.", by.Until.UTC().Format(time.RFC3339))
 	}
 	key = newToken(keyPrefix)
 	k.Prefix, k.Hash = key[:shown], digest(key)

@@ -28,7 +28,7 @@ func owner(t *testing.T) (*account.Service, *clock, account.User) {
 
 func TestAPIKeys(t *testing.T) {
 	a, c, u := owner(t)
-	k, key, err := a.AddKey(t.Context(), u, "", account.Adding{Name: "  feed  ", Days: 2})
+	k, key, err := a.AddKey(t.Context(), u, account.Grant{}, account.Adding{Name: "  feed  ", Days: 2})
 	if err != nil || k.Name != "feed" || k.Scope != account.ScopeWrite || !strings.HasPrefix(key, "bl_") || len(key) < 40 || !strings.HasPrefix(key, k.Prefix) || len(k.Prefix) > 10 || strings.Contains(k.Hash, key) {
 		t.Fatalf("%+v %q %v", k, key, err)
 	}
@@ -65,7 +65,7 @@ func TestAPIKeys(t *testing.T) {
 		t.Errorf("a stream of a key that stands: %v", err)
 	}
 	c.add(49 * time.Hour)
-	if _, _, err := a.Admit(t.Context(), key); !errors.Is(err, account.ErrKey) || !errors.Is(ended(), account.ErrKey) {
+	if _, _, err := a.Admit(t.Context(), key); !errors.Is(err, account.ErrKey) || !errors.Is(ended(), account.ErrOver) {
 		t.Errorf("run out: %v, streams %v", err, ended())
 	}
 	c.add(-49 * time.Hour)
@@ -83,7 +83,7 @@ func TestAPIKeys(t *testing.T) {
 // A ticket that was made with a key lets in for as long as the key stands.
 func TestTicketOfAnAPIKey(t *testing.T) {
 	a, _, u := owner(t)
-	k, key, err := a.AddKey(t.Context(), u, "", account.Adding{Name: "page", Scopes: []account.Scope{account.ScopeRead}})
+	k, key, err := a.AddKey(t.Context(), u, account.Grant{}, account.Adding{Name: "page", Scopes: []account.Scope{account.ScopeRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,10 @@ func TestTicketOfAnAPIKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, pass, err := a.UseTicket(t.Context(), ticket, "/ws/x")
+	_, g, pass, err := a.UseTicket(t.Context(), ticket, "/ws/x")
+	if g.Needs(account.ScopeWrite) == nil {
+		t.Error("a ticket may do more than follow")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,19 +128,30 @@ func TestAPIKeysThatAreRefused(t *testing.T) {
 		"too long":                {"", account.Adding{Name: "x", Days: 100_000}, "bad_expiry"},
 		"more than its maker may": {account.ScopeWrite, account.Adding{Name: "x", Scopes: []account.Scope{account.ScopeRead, account.ScopeAdmin}}, "insufficient_scope"},
 	} {
-		if _, key, err := a.AddKey(t.Context(), u, tc.by, tc.a); code(err) != tc.want || key != "" {
+		if _, key, err := a.AddKey(t.Context(), u, account.Grant{Scope: tc.by}, tc.a); code(err) != tc.want || key != "" {
 			t.Errorf("%s: %q %v", name, key, err)
 		}
 	}
-	if _, _, err := a.AddKey(t.Context(), account.User{}, "", account.Adding{Name: "x"}); code(err) != "no_account" {
+	maker, day := account.Grant{Login: account.KeyLogin + "x", Until: time.Now().Add(36 * time.Hour)}, account.Adding{Name: "x", Days: 1}
+	if _, _, err := a.AddKey(t.Context(), u, maker, account.Adding{Name: "x"}); code(err) != "outlives_its_maker" {
+		t.Errorf("a key without an end, made by one with an end: %v", err)
+	}
+	k, _, err := a.AddKey(t.Context(), u, maker, day)
+	if err == nil {
+		err = a.RemoveKey(t.Context(), u.ID, k.ID)
+	}
+	if err != nil {
+		t.Errorf("a key that ends before its maker: %v", err)
+	}
+	if _, _, err := a.AddKey(t.Context(), account.User{}, account.Grant{}, account.Adding{Name: "x"}); code(err) != "no_account" {
 		t.Errorf("nobody's: %v", err)
 	}
 	for range 100 {
-		if _, _, err := a.AddKey(t.Context(), u, account.ScopeAdmin, account.Adding{Name: "x", Scopes: []account.Scope{account.ScopeAdmin, account.ScopeRead}}); err != nil {
+		if _, _, err := a.AddKey(t.Context(), u, account.Grant{Scope: account.ScopeAdmin}, account.Adding{Name: "x", Scopes: []account.Scope{account.ScopeAdmin, account.ScopeRead}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := a.AddKey(t.Context(), u, "", account.Adding{Name: "x"}); !errors.Is(err, account.ErrKeys) {
+	if _, _, err := a.AddKey(t.Context(), u, account.Grant{}, account.Adding{Name: "x"}); !errors.Is(err, account.ErrKeys) {
 		t.Errorf("one too many: %v", err)
 	}
 	list, err := a.Keys(t.Context(), u.ID)
@@ -167,7 +181,7 @@ func TestUsesOfAPIKeysAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, key, err := a.AddKey(t.Context(), u, "", account.Adding{Name: "x"})
+	_, key, err := a.AddKey(t.Context(), u, account.Grant{}, account.Adding{Name: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}

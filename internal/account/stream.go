@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -37,7 +36,7 @@ const passAudience = "byline-stream"
 var (
 	ErrTicket = fault.New(fault.Unauthenticated, "bad_ticket", "This ticket was used before, is older than %d s, or is for another path. Get a new one from POST /api/v1/auth/tickets.", int(ticketLife.Seconds()))
 	ErrLogout = fault.New(fault.Unauthenticated, "login_ended", "This login was ended. Log in again.")
-	ErrOver   = fault.New(fault.Unauthenticated, "token_expired", "The access token has run out. Refresh it or log in again.")
+	ErrOver   = fault.New(fault.Unauthenticated, "token_expired", "The access token or API key has run out. Refresh it, log in again, or use another key.")
 )
 
 // claims of access tokens and of passes.
@@ -68,15 +67,18 @@ func (s *Service) UseTicket(ctx context.Context, ticket, path string) (u User, g
 		return User{}, Grant{}, "", err
 	}
 	pass, err = s.sign(claims{Path: path, Login: t.Grant.Login, Ticket: t.Hash}, passAudience, t.Grant.UserID, s.passUntil(t.Grant))
-	return u, t.Grant, pass, err
+	g = t.Grant
+	g.Scope = ScopeRead // what tickets are for
+	return u, g, pass, err
 }
 
-// passUntil is when a pass runs out: with its access token. The local token has no end, a pass has.
+// passUntil is when a pass runs out: with its access token. The local token and some API keys have no end, or a late one; a pass has.
 func (s *Service) passUntil(g Grant) time.Time {
-	if g.Until.IsZero() {
-		return s.now().Add(s.o.AccessTTL)
+	most := s.now().Add(s.o.AccessTTL)
+	if until := g.Until.Add(-leeway); !g.Until.IsZero() && until.Before(most) { // the parser adds it again
+		return until
 	}
-	return g.Until.Add(-leeway) // which the parser adds again
+	return most
 }
 
 // UsePass checks a pass for a path. With a ticket, it has to be the one that the pass came from.
@@ -89,6 +91,7 @@ func (s *Service) UsePass(ctx context.Context, pass, path, ticket string) (User,
 		return User{}, Grant{}, ErrTicket
 	}
 	g := c.grant()
+	g.Scope = ScopeRead
 	u, err := s.holder(ctx, g)
 	return u, g, err
 }
@@ -134,9 +137,7 @@ func (s *Service) Ended(ctx context.Context, grants []Grant) ([]error, error) {
 		case gone[g.UserID], gone[g.Login]:
 			reasons[i] = ErrLogout
 		case !g.Until.IsZero() && !now.Before(g.Until):
-			if reasons[i] = ErrOver; strings.HasPrefix(g.Login, KeyLogin) {
-				reasons[i] = ErrKey
-			}
+			reasons[i] = ErrOver
 		}
 	}
 	return reasons, nil

@@ -31,6 +31,7 @@ func TestAPIKeyOfAProgram(t *testing.T) {
 	if r := s.anonymous().want(200, "GET", "/api/v1/auth/me", nil, "X-API-Key", key); r.str("email") != "ann@example.org" {
 		t.Errorf("%s", r.raw)
 	}
+	s.anonymous().want(200, "GET", "/api/v1/auth/me", nil, "X-API-Key", key, "Authorization", "Basic cHJveHk6cHJveHk=") // a proxy's
 	s.anonymous().problem(401, "bad_api_key", "GET", "/api/v1/auth/me", nil, "X-API-Key", key+"x")
 	s.anonymous().problem(401, "bad_token", "GET", "/api/v1/auth/me", nil, "X-API-Key", key, "Authorization", "Bearer nonsense")
 	if r := program.openai(200, "GET", "/v1/models", nil); len(r.list("data")) == 0 {

@@ -45,8 +45,8 @@ type addKeyIn struct {
 	Body struct {
 		Strict
 		Name   string   `json:"name" maxLength:"200" doc:"What it is for"`
-		Days   int      `json:"expires_in_days,omitempty" doc:"It runs out then; never, when this is missing"`
-		Scopes []string `json:"scopes,omitempty" doc:"read, write, admin; read and write when it is missing. A key makes no key that may more than itself"`
+		Days   int      `json:"expires_in_days,omitempty" minimum:"1" doc:"It runs out then; never, when this is missing"`
+		Scopes []string `json:"scopes,omitempty" minItems:"1" doc:"read, write, admin; read and write when it is missing. A key makes no key that may more or lasts longer than itself"`
 	}
 }
 
@@ -65,7 +65,7 @@ func (s *server) addKey(ctx context.Context, in *addKeyIn) (*newKeyOut, error) {
 	for _, scope := range in.Body.Scopes {
 		a.Scopes = append(a.Scopes, account.Scope(scope))
 	}
-	k, key, err := s.Accounts.AddKey(ctx, userOf(ctx), grantOf(ctx).Scope, a)
+	k, key, err := s.Accounts.AddKey(ctx, userOf(ctx), grantOf(ctx), a)
 	if err != nil {
 		return nil, err
 	}

@@ -156,13 +156,12 @@ var errUnauthenticated = fault.New(fault.Unauthenticated, "unauthenticated", "Lo
 
 // authenticate finds who makes the request by its headers, and whether their right is enough for what it needs.
 func (s *server) authenticate(ctx context.Context, h http.Header, need account.Scope) (context.Context, error) {
-	token := h.Get("X-API-Key")
-	if header := h.Get("Authorization"); header != "" || token == "" {
-		scheme, bearer, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "bearer") || bearer == "" {
-			return ctx, errUnauthenticated
-		}
+	token := h.Get("X-API-Key") // for those whose Authorization is a proxy's
+	if scheme, bearer, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
 		token = bearer
+	}
+	if token == "" {
+		return ctx, errUnauthenticated
 	}
 	u, g, err := s.Accounts.Admit(ctx, strings.TrimSpace(token))
 	if err == nil {

@@ -105,8 +105,9 @@ func (s *server) askLibrary(w http.ResponseWriter, r *http.Request, in chatIn) e
 	})
 	if err != nil {
 		if ctx.Err() != nil {
-			if _, err := s.Runs.Cancel(context.WithoutCancel(ctx), workspaceOf(ctx), run.ID); err != nil || errors.Is(context.Cause(ctx), context.Canceled) {
-				return err // the client has gone
+			_, undone := s.Runs.Cancel(context.WithoutCancel(ctx), workspaceOf(ctx), run.ID)
+			if errors.Is(context.Cause(ctx), context.Canceled) {
+				return undone // the client has gone
 			}
 		}
 		return c.fail(r, err)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"byline/internal/account"
 	"byline/internal/ident"
 	"byline/internal/ops"
 )
@@ -52,7 +53,7 @@ func (s *server) status(ctx context.Context, _ *struct{}) (*statusOut, error) {
 	out := &statusOut{}
 	b := &out.Body
 	b.Status, b.Name, b.Degraded = string(ops.OK), s.Name, []string{}
-	admin := userOf(ctx).Role == ident.RoleAdmin
+	admin := userOf(ctx).Role == ident.RoleAdmin && grantOf(ctx).Needs(account.ScopeAdmin) == nil
 	if admin {
 		b.Version = s.Version
 	}

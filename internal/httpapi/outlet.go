@@ -80,9 +80,12 @@ func (o *taken) watch(gone func()) {
 	})
 }
 
+// endTimeout is how long the end of a stream may take to be sent: it is behind all that has been taken, and a stop waits for it.
+const endTimeout = time.Second
+
 // close ends the answer, as a whole one if it is.
 func (o *taken) close(whole bool) {
-	if whole {
+	if whole && o.SetWriteDeadline(time.Now().Add(endTimeout)) == nil { // the last one may have passed in silence
 		o.Write([]byte("0\r\n\r\n")) //nolint:errcheck // the client has gone
 	}
 	o.Close() //nolint:errcheck // it is not used any more
