@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"byline/internal/engine/lexical"
 	"byline/internal/fault"
 	"byline/internal/ident"
 	"byline/internal/search"
@@ -212,10 +213,11 @@ func (e *Engine) byWords(ctx context.Context, _ generation, q asked) ([]search.C
 	if len(buckets) != len(terms) {
 		return nil, strange(fmt.Errorf("%d counts of %d terms", len(buckets), len(terms)))
 	}
+	passages := counted.Hits.Total.Value
 	for i := range terms {
-		terms[i].count(buckets[i].Count, counted.Hits.Total.Value)
+		terms[i].Passages = buckets[i].Count
 	}
-	covered := coverageOf(terms)
+	covered := lexical.Coverage(passages, terms)
 	return candidates(found, q, func(h hit, c *search.Candidate) {
 		has := make([]bool, len(terms))
 		for _, name := range h.Matched {
@@ -223,9 +225,9 @@ func (e *Engine) byWords(ctx context.Context, _ generation, q asked) ([]search.C
 				has[i] = true
 			}
 		}
-		c.Score, c.Coverage = h.Score, covered(has)
+		c.Score, c.Coverage = h.Score, covered(func(term int) bool { return has[term] })
 		if q.Explain {
-			c.Terms = h.Explanation.of(terms)
+			c.Terms = h.Explanation.of(passages, terms)
 		}
 	})
 }

@@ -43,16 +43,12 @@ func (s *searcher) hits() []Hit {
 		}
 		return 1
 	})
-	mass := coverageOf(s.terms)
-	all := mass(nil)
+	covered := Coverage(s.view.stats.Passages, counted(s.terms))
 	out := make([]Hit, len(entries))
 	for i, e := range entries {
 		l := &s.view.parts[e.part]
 		counts := s.top.countsOf(e)
-		h := Hit{ID: l.id(e.doc).String(), Group: l.group(l.groupOf(e.doc)).String(), Score: e.score}
-		if all > 0 {
-			h.Coverage = mass(counts) / all
-		}
+		h := Hit{ID: l.id(e.doc).String(), Group: l.group(l.groupOf(e.doc)).String(), Score: e.score, Coverage: covered(func(term int) bool { return counts[term] > 0 })}
 		if s.options.Explain {
 			h.Why = s.why(l.length(e.doc), counts)
 		}
@@ -61,32 +57,54 @@ func (s *searcher) hits() []Hit {
 	return out
 }
 
-// coverageOf gives the idf mass of the terms that a passage has by its counts, or of all terms for nil.
-// Of the forms of one word the best counts, and forms that no passage has only if there is no other.
-func coverageOf(terms []queryTerm) func(counts []uint32) float64 {
-	alts := map[int]bool{} // words of which some form is in a passage
-	for _, t := range terms {
-		if t.df > 0 && t.Alt > 0 {
-			alts[t.Alt] = true
+// counted are terms with their numbers in the view.
+func counted(terms []queryTerm) []Counted {
+	list := make([]Counted, len(terms))
+	for i, t := range terms {
+		list[i] = Counted{t.Term, t.df}
+	}
+	return list
+}
+
+// Counted is a term with the number of passages that have it.
+type Counted struct {
+	Term
+	Passages int
+}
+
+// Coverage gives the share of the idf mass of terms, counted among that many passages, that a passage has by the terms that are in it. Of the forms of
+// one word the best counts, and forms that no passage has only if there is no other.
+func Coverage(passages int, terms []Counted) func(has func(term int) bool) float64 {
+	masses := make([]float64, len(terms))
+	known := map[int]bool{} // words of which some form is in a passage
+	for i, t := range terms {
+		masses[i] = t.Weight * rarity(passages, t.Passages)
+		if t.Passages > 0 && t.Alt > 0 {
+			known[t.Alt] = true
 		}
 	}
 	best := map[int]float64{}
-	return func(counts []uint32) float64 {
-		mass := 0.0
+	mass := func(has func(int) bool) (sum float64) {
 		clear(best)
 		for i, t := range terms {
+			w := masses[i]
 			switch {
-			case counts != nil && counts[i] == 0 || t.Alt > 0 && t.df == 0 && alts[t.Alt]:
-			case t.Alt > 0:
-				if t.mass > best[t.Alt] {
-					mass += t.mass - best[t.Alt]
-					best[t.Alt] = t.mass
-				}
-			default:
-				mass += t.mass
+			case !has(i) || t.Alt > 0 && t.Passages == 0 && known[t.Alt]:
+			case t.Alt == 0:
+				sum += w
+			case w > best[t.Alt]:
+				sum += w - best[t.Alt]
+				best[t.Alt] = w
 			}
 		}
-		return mass
+		return sum
+	}
+	all := mass(func(int) bool { return true })
+	return func(has func(int) bool) float64 {
+		if all == 0 {
+			return 0
+		}
+		return min(1, mass(has)/all)
 	}
 }
 

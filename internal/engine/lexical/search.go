@@ -48,7 +48,6 @@ type queryTerm struct {
 	df     int
 	idf    float64
 	weight float64 // of its score: Weight × idf
-	mass   float64 // of its coverage: Weight × what idf would be among fewPassages at least
 }
 
 // distinct drops terms without weight and adds up the weights of equal ones.
@@ -126,14 +125,12 @@ func (s *searcher) prepare() error {
 			s.terms[j].df += l.df - dead
 		}
 	}
-	n := float64(v.stats.Passages)
 	for j := range s.terms {
 		t := &s.terms[j]
-		t.idf = idf(n, t.df)
+		t.idf = IDF(v.stats.Passages, t.df)
 		t.weight = t.Weight * t.idf
-		t.mass = t.Weight * Rarity(v.stats.Passages, t.df)
 	}
-	s.average = float64(v.stats.Tokens) / n
+	s.average = float64(v.stats.Tokens) / float64(v.stats.Passages)
 	s.fixed = k1 * (1 - b)
 	if s.average > 0 {
 		s.perUnit = k1 * b / s.average
@@ -187,13 +184,14 @@ func (s *searcher) order() []searchPart {
 // The conversion forbids a fused multiply-add: scores are the same on every processor.
 func (s *searcher) norm(length uint32) float64 { return s.fixed + float64(s.perUnit*float64(length)) }
 
-// idf tells how much it says that a passage has a term which df of n have.
-func idf(n float64, df int) float64 {
-	return math.Log(1 + (n-float64(df)+0.5)/(float64(df)+0.5))
+// IDF tells how much it says that a passage has a term which df of that many have: ln(1+(N-df+.5)/(df+.5)). A cluster's counts may be a
+// moment apart, so N is df at least.
+func IDF(passages, df int) float64 {
+	return math.Log(1 + (float64(max(passages, df)-df)+.5)/(float64(df)+.5))
 }
 
-// Rarity is the idf that Coverage counts by, of a term that df of some passages have.
-func Rarity(passages, df int) float64 { return idf(float64(max(passages, fewPassages)), df) }
+// rarity is the IDF that Coverage counts by.
+func rarity(passages, df int) float64 { return IDF(max(passages, fewPassages), df) }
 
 // fewPassages are too few to tell how rare a word is: in a library of one page, what a question's words have in common with it would count for next to
 // nothing, as all passages have it.
