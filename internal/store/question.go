@@ -152,8 +152,10 @@ func (t *tx) resolve(r runs.Run, reply runs.Reply) error {
 
 // unwait queues a waiting run. Without a reply it asks again.
 func (t *tx) unwait(id string) error {
-	t.wake = append(t.wake, id)
-	_, err := t.exec(`UPDATE run SET status = 'queued', question = '', question_until = 0 WHERE id = ? AND status = 'waiting'`, id)
+	n, err := t.exec(`UPDATE run SET status = 'queued', question = '', question_until = 0 WHERE id = ? AND status = 'waiting'`, id)
+	if n > 0 {
+		t.wake = append(t.wake, id)
+	}
 	return err
 }
 
