@@ -63,13 +63,12 @@ func (s *Service) UseTicket(ctx context.Context, ticket, path string) (u User, g
 	if t.Path != path {
 		return User{}, Grant{}, "", ErrTicket
 	}
+	t.Grant.Scope = ScopeRead // what tickets are for
 	if u, err = s.holder(ctx, t.Grant); err != nil {
 		return User{}, Grant{}, "", err
 	}
 	pass, err = s.sign(claims{Path: path, Login: t.Grant.Login, Ticket: t.Hash}, passAudience, t.Grant.UserID, s.passUntil(t.Grant))
-	g = t.Grant
-	g.Scope = ScopeRead // what tickets are for
-	return u, g, pass, err
+	return u, t.Grant, pass, err
 }
 
 // passUntil is when a pass runs out: with its access token. The local token and some API keys have no end, or a late one; a pass has.

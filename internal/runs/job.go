@@ -115,10 +115,9 @@ func (j *Job) Rest() {
 	j.mu.Lock()
 	end := windowEnd(j.wrote)
 	if j.pending != nil {
-		end = time.Unix(0, j.window)
-	}
-	if near := end.Add(-lead); j.pending != nil && time.Until(near) <= 0 { // what was in time for this window has been taken
-		end = end.Add(deltaWindow)
+		if end = time.Unix(0, j.window); time.Until(end) <= lead { // what was in time for this window has been taken
+			end = end.Add(deltaWindow)
+		}
 	}
 	j.mu.Unlock()
 	if time.Until(end) <= lead {
