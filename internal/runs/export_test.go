@@ -19,3 +19,18 @@ func EndBusyWindow(q Queue, busy, idle Lease) {
 	b.end(end.UnixNano())
 	jobs[0].mu.Unlock()
 }
+
+// Next is Try that waits for events, until ctx ends.
+func (c *Cursor) Next(ctx context.Context) ([]*Frame, error) {
+	for {
+		frames, changed, err := c.Try(ctx)
+		if len(frames) > 0 || err != nil {
+			return frames, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

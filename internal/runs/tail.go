@@ -169,25 +169,9 @@ func (c *Cursor) Close() {
 	}
 }
 
-// Next waits for events. The list of frames may be used until the next call; the frames belong to the hub and are only read.
-// io.EOF follows the terminal event of a run; ErrDraining ends the cursor of a process that stops; when ctx ends it returns its error,
-// and the cursor can be used again.
-func (c *Cursor) Next(ctx context.Context) ([]*Frame, error) {
-	for {
-		frames, changed, err := c.Try(ctx)
-		if len(frames) > 0 || err != nil {
-			return frames, err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// Try is Next that does not wait for events, but at most for the store: without frames and error, changed is closed when it is worth
-// to try again.
+// Try gives events. The list of frames may be used until the next call; the frames belong to the hub and are only read. It waits for the store at
+// most: without frames and error, changed is closed when it is worth to try again. io.EOF follows the terminal event of a run; ErrDraining ends the
+// cursor of a process that stops; when ctx ends while the store is read it returns its error, and the cursor can be used again.
 func (c *Cursor) Try(ctx context.Context) (frames []*Frame, changed <-chan struct{}, err error) {
 	clear(c.out) // what was read is not kept alive by those who wait
 	c.out = c.out[:0]
